@@ -1,0 +1,188 @@
+"""The artifact: what training hands to serving, and the only thing that the two share.
+
+An artifact is one TorchScript file with three methods (`preprocess`, `logits`, `forward`, see
+`training/networks.py`) and two extra files inside its archive: the model card and the golden
+images. This module reads and verifies them without importing torch, so the proxy can use it too;
+only `load_module` needs it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zipfile
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Base64Bytes, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+if TYPE_CHECKING:
+    import torch
+
+CATEGORIES: tuple[str, ...] = (
+    "T-shirt/top",
+    "Trouser",
+    "Pullover",
+    "Dress",
+    "Coat",
+    "Sandal",
+    "Shirt",
+    "Sneaker",
+    "Bag",
+    "Ankle boot",
+)
+"""Fashion-MNIST's ten categories; the position is the class id."""
+
+CARD_FILE = "model_card.json"
+GOLDEN_FILE = "golden.json"
+
+Precision = Literal["float32", "bfloat16"]
+Probability = Annotated[float, Field(ge=0, le=1)]
+Version = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$")]
+
+
+class ArtifactError(Exception):
+    """The file is not an artifact of this service, or not the one that was asked for."""
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DataSource(_Strict):
+    """Where training data came from."""
+
+    name: str
+    licence: str
+    url: str | None = None
+    images: int = Field(ge=0, description="How many of its images were trained on.")
+
+
+class Figures(_Strict):
+    """What `python -m training evaluate` measured on one split."""
+
+    images: int = Field(ge=1)
+    accuracy: Probability
+    macro_f1: Probability
+    ece: Probability = Field(description="Expected calibration error, 15 bins of equal width.")
+    confusion_matrix: list[list[int]] = Field(description="Rows: the truth. Columns: the answer.")
+
+
+class Calibration(_Strict):
+    """Numbers fitted on a valid split, never on a test split."""
+
+    temperature: float = Field(gt=0, description="Divides the logits; `forward` applies it.")
+    review_confidence: Probability = Field(description="Below it, a person should look.")
+    review_margin: Probability = Field(
+        description="When first and second are closer than this, a person should look."
+    )
+    garment_threshold: Probability | None = Field(
+        default=None,
+        description="Below this probability of being a garment, a person should look; null when "
+        "the model was trained without images of other things and cannot tell.",
+    )
+
+
+class ModelCard(_Strict):
+    """What the model is, what it was made of, how good it is and where it is not."""
+
+    schema_version: Literal[1] = 1
+    name: str
+    version: Version
+    architecture: Literal["resnet18", "vgg16"]
+    categories: list[str] = Field(min_length=10, max_length=10)
+    input_size: int = Field(ge=32, description="Edge of the square network input, in pixels.")
+    parameters: int = Field(ge=1)
+    created: datetime
+    command: str = Field(description="The command that trained it.")
+    hyperparameters: dict[str, str | int | float | bool | None]
+    sources: list[DataSource]
+    figures: dict[str, Figures] = Field(description="By split, such as `fashion-mnist/test`.")
+    calibration: Calibration
+    limitations: list[str]
+
+    @property
+    def can_reject(self) -> bool:
+        """Whether the model can tell a garment from other things."""
+        return self.calibration.garment_threshold is not None
+
+
+class Golden(_Strict):
+    """An image whose answer is known: an engine that answers otherwise is not used.
+
+    `probabilities` are those of the float32 model at export; an engine in another precision has
+    to give the same class, and each probability within 0.02.
+    """
+
+    png: Base64Bytes
+    label: str
+    probabilities: list[Probability] = Field(min_length=10, max_length=10)
+
+
+class _GoldenFile(_Strict):
+    images: list[Golden] = Field(min_length=1)
+
+
+class Artifact(_Strict):
+    """A verified artifact on disk."""
+
+    path: Path
+    sha256: str
+    card: ModelCard
+    golden: list[Golden]
+
+
+def golden_json(images: list[Golden]) -> str:
+    """The golden images as the text of the artifact's extra file."""
+    return _GoldenFile(images=images).model_dump_json()
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def open_artifact(path: Path, expected_sha256: str | None = None) -> Artifact:
+    """Read and verify the artifact at `path` without running any of it.
+
+    Raises:
+        ArtifactError: the file is missing, is no artifact, or its SHA-256 is another one.
+    """
+    try:
+        sha256 = sha256_of(path)
+        if expected_sha256 is not None and sha256 != expected_sha256:
+            raise ArtifactError(
+                f"{path}: its SHA-256 is {sha256}, expected {expected_sha256}; fetch it again"
+            )
+        with zipfile.ZipFile(path) as archive:
+            card = ModelCard.model_validate_json(_extra_file(archive, CARD_FILE))
+            golden = _GoldenFile.model_validate_json(_extra_file(archive, GOLDEN_FILE)).images
+    except (OSError, zipfile.BadZipFile) as error:
+        raise ArtifactError(f"{path}: cannot be read as an artifact: {error}") from error
+    except ValidationError as error:
+        raise ArtifactError(f"{path}: not an artifact of this version: {error}") from error
+    return Artifact(path=path, sha256=sha256, card=card, golden=golden)
+
+
+def load_module(path: Path, precision: Precision) -> torch.jit.ScriptModule:
+    """Load the artifact's module, frozen, ready for `torch.inference_mode()`.
+
+    Its weights are stored as float16, half the size; they are computed with in `precision`.
+    `logits` takes its batch in that precision; `forward` is for float32 alone.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.jit.freeze.html
+    """
+    import torch
+
+    dtype = torch.float32 if precision == "float32" else torch.bfloat16
+    module = torch.jit.load(path, map_location="cpu").eval()
+    module = module.to(dtype=dtype, memory_format=torch.channels_last)
+    return torch.jit.freeze(module, preserved_attrs=["preprocess", "logits", "calibrate"])
+
+
+def _extra_file(archive: zipfile.ZipFile, name: str) -> bytes:
+    for member in archive.namelist():
+        if member.endswith(f"/extra/{name}"):
+            return archive.read(member)
+    raise ArtifactError(f"{archive.filename}: holds no {name}, so it is not an artifact")
