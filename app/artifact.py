@@ -36,9 +36,15 @@ CATEGORIES: tuple[str, ...] = (
 CARD_FILE = "model_card.json"
 GOLDEN_FILE = "golden.json"
 
+MODEL_FILE = "model.pt"
+ARCHIVE_FILE = "model.tar.gz"
+MANIFEST_FILE = "manifest.json"
+LATEST_FILE = "latest.json"
+
 Precision = Literal["float32", "bfloat16"]
 Probability = Annotated[float, Field(ge=0, le=1)]
 Version = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$")]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
 class ArtifactError(Exception):
@@ -123,6 +129,32 @@ class _GoldenFile(_Strict):
     images: list[Golden] = Field(min_length=1)
 
 
+class Manifest(BaseModel):
+    """`VERSION/manifest.json`: which bytes `model.pt` beside it has to have.
+
+    Fields that a newer publisher adds are ignored.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    version: Version
+    sha256: Sha256 = Field(description="Of model.pt, also where it lies inside model.tar.gz.")
+    file: Literal["model.pt"] = "model.pt"
+    bytes: int = Field(ge=1)
+    created: datetime | None = None
+
+
+class Latest(BaseModel):
+    """`latest.json`: the version to serve, and its manifest, relative to this file."""
+
+    model_config = ConfigDict(frozen=True)
+
+    version: Version
+    # VERSION/manifest.json and nothing else, so that it cannot point out of its own prefix.
+    manifest: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}/manifest\.json$")
+    published: datetime | None = None
+
+
 class Artifact(_Strict):
     """A verified artifact on disk."""
 
@@ -178,7 +210,10 @@ def load_module(path: Path, precision: Precision) -> torch.jit.ScriptModule:
     dtype = torch.float32 if precision == "float32" else torch.bfloat16
     module = torch.jit.load(path, map_location="cpu").eval()
     module = module.to(dtype=dtype, memory_format=torch.channels_last)
-    return torch.jit.freeze(module, preserved_attrs=["preprocess", "logits", "calibrate"])
+    frozen: torch.jit.ScriptModule = torch.jit.freeze(
+        module, preserved_attrs=["preprocess", "logits", "calibrate"]
+    )
+    return frozen
 
 
 def _extra_file(archive: zipfile.ZipFile, name: str) -> bytes:

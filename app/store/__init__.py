@@ -1,0 +1,19 @@
+"""Where artifacts come from: a path, a folder or S3, with a verified cache on disk."""
+
+from app.store.errors import (
+    ChecksumError,
+    DeniedError,
+    MissingError,
+    StoreError,
+    UnreachableError,
+)
+from app.store.fetch import fetch
+
+__all__ = [
+    "ChecksumError",
+    "DeniedError",
+    "MissingError",
+    "StoreError",
+    "UnreachableError",
+    "fetch",
+]

@@ -1,0 +1,201 @@
+"""S3 for reading: what a reference names, small files, streams, and its errors in plain words.
+
+The endpoint, the region and the credentials are boto3's own: AWS_ENDPOINT_URL_S3, AWS_REGION,
+AWS_PROFILE, AWS_ACCESS_KEY_ID and so on, or the role of the machine.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore import exceptions as boto
+from botocore.config import Config
+
+from app.store.errors import (
+    BrokenOffError,
+    DeniedError,
+    MissingError,
+    StoreError,
+    UnreachableError,
+)
+
+if TYPE_CHECKING:
+    from botocore.response import StreamingBody
+    from mypy_boto3_s3 import S3Client
+
+# A service that starts should know within half a minute that S3 is not there.
+_CONFIG = Config(
+    connect_timeout=5,
+    read_timeout=20,
+    retries={"mode": "standard", "total_max_attempts": 3},
+)
+_MAX_SMALL = 64 * 1024
+
+_NO_CREDENTIALS = (
+    boto.NoCredentialsError,
+    boto.PartialCredentialsError,
+    boto.CredentialRetrievalError,
+    boto.ProfileNotFound,
+)
+_EXPIRED_SESSIONS = (boto.SSOError, boto.LoginError, boto.TokenRetrievalError)
+_EXPIRED = {"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "RequestExpired"}
+_WRONG_KEYS = {"InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken"}
+_DENIED = {"AccessDenied", "AllAccessDisabled", "AccountProblem", "403"}
+_WRONG_REGION = {"PermanentRedirect", "AuthorizationHeaderMalformed", "301"}
+
+
+@dataclass(frozen=True)
+class Location:
+    """An object on S3."""
+
+    bucket: str
+    key: str
+
+    @property
+    def name(self) -> str:
+        """The last part of the key."""
+        return self.key.rpartition("/")[2]
+
+    def beside(self, path: str) -> Location:
+        """The object at `path`, relative to this one's prefix."""
+        prefix, slash, _ = self.key.rpartition("/")
+        return Location(self.bucket, prefix + slash + path)
+
+    def __str__(self) -> str:
+        return f"s3://{self.bucket}/{self.key}"
+
+
+class Object:
+    """An object's content, read as it arrives."""
+
+    def __init__(self, location: Location, body: StreamingBody, tag: str) -> None:
+        self.location, self.tag, self._body = location, tag, body
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Up to `size` bytes.
+
+        Raises:
+            BrokenOffError: the connection was lost.
+        """
+        try:
+            return self._body.read(None if size < 0 else size)
+        except (boto.BotoCoreError, OSError) as error:
+            raise BrokenOffError(f"{self.location}: the download broke off ({error})") from error
+
+
+def parse(reference: str) -> Location:
+    """`s3://BUCKET/KEY` as a location.
+
+    Raises:
+        StoreError: the bucket or the key is missing.
+    """
+    bucket, _, key = reference.removeprefix("s3://").partition("/")
+    if not bucket or not key:
+        raise StoreError(
+            f"{reference}: names no object. Write s3://BUCKET/PREFIX/ and then latest.json, "
+            "model.pt or model.tar.gz."
+        )
+    return Location(bucket, key)
+
+
+@contextlib.contextmanager
+def connected(client: S3Client | None) -> Iterator[S3Client]:
+    """`client` itself, or a new one that is closed at the end."""
+    if client is not None:
+        yield client
+        return
+    try:
+        # boto3 takes the region from AWS_DEFAULT_REGION only; ECS and Lambda set AWS_REGION.
+        new = boto3.client("s3", region_name=os.environ.get("AWS_REGION"), config=_CONFIG)
+    except (boto.BotoCoreError, ValueError) as error:
+        raise StoreError(
+            f"S3 cannot be used as it is configured: {error}. Check AWS_PROFILE, AWS_REGION and "
+            "AWS_ENDPOINT_URL_S3."
+        ) from error
+    with contextlib.closing(new):
+        yield new
+
+
+@contextlib.contextmanager
+def opened(client: S3Client, location: Location) -> Iterator[Object]:
+    """The object at `location`, not yet read.
+
+    Raises:
+        StoreError: it cannot be had; the message says why and what to do.
+    """
+    try:
+        response = client.get_object(Bucket=location.bucket, Key=location.key)
+    except (boto.BotoCoreError, boto.ClientError, ValueError) as error:
+        raise _explain(error, location) from error
+    tag = f"{response['ETag']} {response['ContentLength']} {response.get('VersionId', '')}".strip()
+    with contextlib.closing(response["Body"]) as body:
+        yield Object(location, body, tag)
+
+
+def read_small(client: S3Client, location: Location) -> bytes:
+    """A whole small object, such as a manifest.
+
+    Raises:
+        StoreError: as `opened`, or it is larger than 64 KiB.
+    """
+    with opened(client, location) as remote:
+        content = remote.read(_MAX_SMALL + 1)
+    if len(content) > _MAX_SMALL:
+        raise StoreError(f"{location}: larger than {_MAX_SMALL:,} bytes, so it is not what it says")
+    return content
+
+
+def _explain(error: Exception, location: Location) -> StoreError:
+    if isinstance(error, boto.ClientError):
+        return _explain_answer(error, location)
+    if isinstance(error, _NO_CREDENTIALS):
+        return StoreError(
+            f"{location}: no AWS credentials ({error}). Give the machine or task a role, or set "
+            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE."
+        )
+    if isinstance(error, _EXPIRED_SESSIONS):
+        return StoreError(f"{location}: the AWS login has expired ({error}). Log in again.")
+    if isinstance(error, (boto.HTTPClientError, boto.ConnectionError)):
+        return UnreachableError(
+            f"{location}: S3 cannot be reached ({error}). Check the network, the proxy and "
+            "AWS_ENDPOINT_URL_S3"
+        )
+    return StoreError(f"{location}: cannot be read from S3: {error}")
+
+
+def _explain_answer(error: boto.ClientError, location: Location) -> StoreError:
+    code = str(error.response.get("Error", {}).get("Code", ""))
+    status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    if code == "NoSuchBucket":
+        return MissingError(
+            f"{location}: there is no bucket {location.bucket}. Check the name, and whether "
+            "AWS_ENDPOINT_URL_S3 and the credentials belong to the account that has it."
+        )
+    if code in {"NoSuchKey", "404"}:
+        return MissingError(f"{location}: there is no such object. Check the key.")
+    if code in _EXPIRED:
+        return StoreError(f"{location}: the AWS credentials have expired. Renew them.")
+    if code in _WRONG_KEYS:
+        return StoreError(
+            f"{location}: S3 does not accept these AWS credentials ({code}). Check "
+            "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN."
+        )
+    if code in _DENIED:
+        return DeniedError(
+            f"{location}: access denied. These credentials need s3:GetObject on it, and "
+            "s3:ListBucket on the bucket to tell a missing object from a forbidden one."
+        )
+    if code in _WRONG_REGION:
+        return StoreError(
+            f"{location}: the bucket lies in another region. Set AWS_REGION to the bucket's region."
+        )
+    if code == "RequestTimeTooSkewed":
+        return StoreError(f"{location}: this machine's clock is wrong. Set it right.")
+    if status >= 500 or code in {"SlowDown", "Throttling", "RequestTimeout"}:
+        return UnreachableError(f"{location}: S3 is not able to answer at the moment ({code})")
+    return StoreError(f"{location}: cannot be read from S3: {error}")
