@@ -1,0 +1,69 @@
+"""The files of a release, and the SHA-256 of the model that each of them stands for."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import tarfile
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from app.artifact import MODEL_FILE, Artifact, Manifest
+from training.destinations import Readable
+
+_CHUNK = 1024**2
+
+
+def manifest_of(artifact: Artifact) -> Manifest:
+    """The artifact's manifest: always the same for the same artifact."""
+    return Manifest(
+        version=artifact.card.version,
+        sha256=artifact.sha256,
+        bytes=artifact.path.stat().st_size,
+        created=artifact.card.created,
+    )
+
+
+def write_archive(model: Path, archive: Path) -> None:
+    """Write model.tar.gz as SageMaker stores it; no time or owner in it, so it can be repeated."""
+    member = tarfile.TarInfo(MODEL_FILE)
+    member.size, member.mode = model.stat().st_size, 0o644
+    with (
+        archive.open("wb") as raw,
+        # Trained weights hardly compress: the least effort gives the same size.
+        gzip.GzipFile(filename="", fileobj=raw, mode="wb", compresslevel=1, mtime=0) as packed,
+        tarfile.open(fileobj=packed, mode="w") as tar,
+        model.open("rb") as content,
+    ):
+        tar.addfile(member, content)
+
+
+def sha256_of_model(stream: Readable) -> str:
+    """The SHA-256 of a model.pt."""
+    digest = hashlib.sha256()
+    while chunk := stream.read(_CHUNK):
+        digest.update(chunk)
+    return digest.hexdigest()
+
+
+def sha256_in_archive(stream: Readable) -> str:
+    """The SHA-256 of the model.pt in a model.tar.gz; "unreadable" where there is none."""
+    try:
+        # typeshed asks for IO[bytes]; the stream mode of tarfile calls read() and nothing else.
+        with tarfile.open(fileobj=stream, mode="r|gz") as tar:  # type: ignore[call-overload]
+            for member in tar:
+                content = tar.extractfile(member)
+                if member.name == MODEL_FILE and content is not None:
+                    return sha256_of_model(content)
+    except (tarfile.TarError, EOFError):
+        pass
+    return "unreadable"
+
+
+def sha256_in_manifest(stream: Readable) -> str:
+    """The SHA-256 that a manifest.json names; "unreadable" where it names none."""
+    try:
+        return Manifest.model_validate_json(stream.read()).sha256
+    except ValidationError:
+        return "unreadable"
