@@ -42,7 +42,8 @@ def disk_error(error: OSError, folder: Path) -> StoreError:
     """What went wrong while writing into the cache, in plain words."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return StoreError(
-            f"{folder}: the disk is full. Free some space, or set GARMENT_CACHE to a folder elsewhere."
+            f"{folder}: the disk is full. Free some space, or set GARMENT_CACHE to a folder on "
+            "another disk."
         )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return StoreError(

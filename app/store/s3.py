@@ -110,8 +110,10 @@ def connected(client: S3Client | None) -> Iterator[S3Client]:
         yield client
         return
     try:
+        # A session of its own reads renewed credentials, and may be made in any thread.
         # boto3 takes the region from AWS_DEFAULT_REGION only; ECS and Lambda set AWS_REGION.
-        new = boto3.client("s3", region_name=os.environ.get("AWS_REGION"), config=_CONFIG)
+        session = boto3.Session(region_name=os.environ.get("AWS_REGION"))
+        new = session.client("s3", config=_CONFIG)
     except (boto.BotoCoreError, ValueError) as error:
         raise StoreError(
             f"S3 cannot be used as it is configured: {error}. Check AWS_PROFILE, AWS_REGION and "

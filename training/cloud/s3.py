@@ -57,7 +57,7 @@ class S3Destination:
         with self._plain_errors():
             # boto3 takes the region from AWS_DEFAULT_REGION only; ECS and Lambda set AWS_REGION.
             region = os.environ.get("AWS_REGION")
-            self.client = client or boto3.client("s3", region_name=region, config=_CONFIG)
+            self.client = client or boto3.Session(region_name=region).client("s3", config=_CONFIG)
 
     def close(self) -> None:
         """Close the client's connections."""

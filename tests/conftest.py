@@ -1,0 +1,49 @@
+"""Fixtures for every test."""
+
+from __future__ import annotations
+
+import base64
+import zipfile
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from app.artifact import CARD_FILE, CATEGORIES, GOLDEN_FILE, Golden, ModelCard, golden_json
+
+
+@pytest.fixture
+def make_artifact(tmp_path: Path) -> Callable[..., Path]:
+    """A file that is verified as an artifact is, a few kB and without a network inside.
+
+    Enough for what moves artifacts about: they are never loaded by it.
+    """
+
+    def make(version: str = "1.0.0", day: int = 1, note: str = "none") -> Path:
+        card = ModelCard(
+            name="tiny",
+            version=version,
+            architecture="resnet18",
+            categories=list(CATEGORIES),
+            input_size=112,
+            parameters=1,
+            created=datetime(2026, 1, day, tzinfo=UTC),
+            command="made by a test",
+            hyperparameters={},
+            sources=[],
+            figures={},
+            calibration={"temperature": 1, "review_confidence": 0.5, "review_margin": 0.1},
+            limitations=[note],
+        )
+        golden = Golden(
+            png=base64.b64encode(b"png"), label=CATEGORIES[0], probabilities=[0.1] * 10
+        )
+        path = tmp_path / "made" / f"{version}-{day}-{note}" / "model.pt"
+        path.parent.mkdir(parents=True)
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr(f"model/extra/{CARD_FILE}", card.model_dump_json())
+            archive.writestr(f"model/extra/{GOLDEN_FILE}", golden_json([golden]))
+        return path
+
+    return make
