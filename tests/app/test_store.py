@@ -277,7 +277,7 @@ def test_the_cached_copy_is_served_when_s3_is_unreachable(s3, cache, caplog, fai
     s3.failure = failure
     assert fetch(f"{PREFIX}/latest.json", cache, client=s3) == first
     assert "Serving the cached copy of version 1.0.0" in caplog.text
-    assert "confirmed 0:00:0" in caplog.text
+    assert "confirmed 0:00:" in caplog.text
     with pytest.raises(UnreachableError, match="no cached copy"):
         fetch(f"{PREFIX}/other/latest.json", cache, client=s3)
     first.path.write_bytes(b"damaged")
