@@ -36,9 +36,7 @@ def make_artifact(tmp_path: Path) -> Callable[..., Path]:
             calibration={"temperature": 1, "review_confidence": 0.5, "review_margin": 0.1},
             limitations=[note],
         )
-        golden = Golden(
-            png=base64.b64encode(b"png"), label=CATEGORIES[0], probabilities=[0.1] * 10
-        )
+        golden = Golden(png=base64.b64encode(b"png"), label=CATEGORIES[0], probabilities=[0.1] * 10)
         path = tmp_path / "made" / f"{version}-{day}-{note}" / "model.pt"
         path.parent.mkdir(parents=True)
         with zipfile.ZipFile(path, "w") as archive:
