@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from training import rules
 from training.forward_sampler import ForwardSampler
@@ -73,6 +73,7 @@ class Diagnosis:
         """
         self._network, self._report, self._stop, self._every = network, report, stop, every
         self._sampler = ForwardSampler(network)
+        self._last = [item for item in network.parameters() if item.requires_grad][-1]
         self._step = 0
         self._classes: int | None = None
         self._history: list[rules.Epoch] = []
@@ -171,11 +172,9 @@ class Diagnosis:
             raise TrainingStopped(finding)
 
     def _last_gradient_is_finite(self) -> bool:
-        """Cheap enough for each step: NaN anywhere in the loss comes through the last bias."""
-        last: Tensor | None = None
-        for parameter in self._network.parameters():
-            last = last if parameter.grad is None else parameter.grad
-        return last is None or bool(last.isfinite().all())
+        """Cheap enough for each step: NaN in the loss comes through the last layer's bias."""
+        gradient = self._last.grad
+        return gradient is None or bool(gradient.isfinite().all())
 
     @torch.no_grad()
     def _check_gradients(self, loss: float) -> None:
