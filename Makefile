@@ -26,7 +26,7 @@ help: ## List the targets
 
 serve: $(SERVICE) ## Start the service on http://127.0.0.1:8000 (PORT=, HOST= for others)
 	@echo
-	@echo "Starting the service; a few seconds later, try one of these (Ctrl-C stops it):"
+	@echo 'Starting the service. Once it logs "ready", try one of these (Ctrl-C stops it):'
 	@echo "  the page     http://$(HOST):$(PORT)/"
 	@echo "  one image    curl -F file=@$(SAMPLE) http://$(HOST):$(PORT)/predict"
 	@echo
