@@ -1,0 +1,190 @@
+"""Everything that the service refuses or fails with; each leaves as RFC 9457 problem+json.
+
+    ServiceError
+    ├── RequestError                the request itself is wrong; sending it again changes nothing
+    │   ├── EmptyBody               400 empty_body
+    │   ├── MalformedMultipart      400 malformed_multipart
+    │   ├── MissingFile             400 missing_file
+    │   ├── NotFound                404 not_found
+    │   ├── MethodNotAllowed        405 method_not_allowed
+    │   ├── UploadTimeout           408 upload_timeout
+    │   ├── BodyTooLarge            413 body_too_large
+    │   ├── TooManyImages           413 too_many_images
+    │   └── InvalidParameter        422 invalid_parameter
+    ├── ImageError                  the bytes are not an image that can be read
+    │   ├── ImageTooLarge           413 image_too_large
+    │   ├── UnsupportedFormat       415 unsupported_format
+    │   └── CorruptImage            422 corrupt_image
+    ├── Unavailable                 try again later
+    │   ├── NotReady                503 not_ready
+    │   ├── Overloaded              503 overloaded
+    │   ├── ShuttingDown            503 shutting_down
+    │   └── DeadlineExceeded        504 deadline_exceeded
+    └── InternalError               500 internal_error
+
+No web framework is imported here: `app.images` raises some of these, and training uses it too.
+`app/problems.py` turns them into answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+
+class ServiceError(Exception):
+    """An error with a stable code. `detail` tells the caller what is wrong and what to do."""
+
+    code: ClassVar[str]
+    status: ClassVar[int]
+    title: ClassVar[str]
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Headers of the answer that this error becomes."""
+        return {}
+
+
+class RequestError(ServiceError):
+    """The request itself is wrong; sending it again changes nothing."""
+
+
+class EmptyBody(RequestError):
+    """No image: the body or the uploaded file holds no bytes."""
+
+    code, status, title = "empty_body", 400, "The body is empty"
+
+
+class MalformedMultipart(RequestError):
+    """The body is not the multipart/form-data that its Content-Type promises."""
+
+    code, status, title = "malformed_multipart", 400, "The multipart body cannot be read"
+
+
+class MissingFile(RequestError):
+    """The multipart body has no file in the expected field."""
+
+    code, status, title = "missing_file", 400, "No file in the form"
+
+
+class NotFound(RequestError):
+    """No such path."""
+
+    code, status, title = "not_found", 404, "Not found"
+
+
+class MethodNotAllowed(RequestError):
+    """The path exists, but not for this method."""
+
+    code, status, title = "method_not_allowed", 405, "Method not allowed"
+
+    def __init__(self, detail: str, allow: str = "") -> None:
+        super().__init__(detail)
+        self.allow = allow
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The methods that the path has."""
+        return {"Allow": self.allow} if self.allow else {}
+
+
+class UploadTimeout(RequestError):
+    """The body did not arrive within GARMENT_UPLOAD_SECONDS."""
+
+    code, status, title = "upload_timeout", 408, "The upload took too long"
+
+
+class BodyTooLarge(RequestError):
+    """More bytes than GARMENT_MAX_BODY_BYTES (or its counterpart for a batch) allows."""
+
+    code, status, title = "body_too_large", 413, "The body is too large"
+
+
+class TooManyImages(RequestError):
+    """More images than the request may hold."""
+
+    code, status, title = "too_many_images", 413, "Too many images"
+
+
+class InvalidParameter(RequestError):
+    """A query parameter is wrong."""
+
+    code, status, title = "invalid_parameter", 422, "A parameter is wrong"
+
+
+class ImageError(ServiceError):
+    """The bytes are not an image that can be read."""
+
+
+class ImageTooLarge(ImageError):
+    """More pixels than GARMENT_MAX_IMAGE_PIXELS, by the image's header; nothing was decoded."""
+
+    code, status, title = "image_too_large", 413, "The image has too many pixels"
+
+
+class UnsupportedFormat(ImageError):
+    """Not one of the formats that are read, whatever the name or the Content-Type says."""
+
+    code, status, title = "unsupported_format", 415, "Not a supported image format"
+
+
+class CorruptImage(ImageError):
+    """It begins as an image of a supported format, and then is truncated or damaged."""
+
+    code, status, title = "corrupt_image", 422, "The image is damaged"
+
+
+class Unavailable(ServiceError):
+    """Nothing is wrong with the request; try again later."""
+
+    retry_after: ClassVar[int] = 1
+    """Seconds."""
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """When to try again."""
+        return {"Retry-After": str(self.retry_after)}
+
+
+class NotReady(Unavailable):
+    """The model is still being loaded and checked."""
+
+    code, status, title = "not_ready", 503, "The model is not ready yet"
+    retry_after = 2
+
+
+class Overloaded(Unavailable):
+    """As many images are in work as GARMENT_MAX_IMAGES_IN_WORK allows."""
+
+    code, status, title = "overloaded", 503, "Too many images in work"
+
+
+class ShuttingDown(Unavailable):
+    """The service finishes what it accepted and takes nothing new."""
+
+    code, status, title = "shutting_down", 503, "The service is shutting down"
+    retry_after = 5
+
+
+class DeadlineExceeded(Unavailable):
+    """No answer within GARMENT_DEADLINE_SECONDS."""
+
+    code, status, title = "deadline_exceeded", 504, "No answer in time"
+
+
+class InternalError(ServiceError):
+    """A fault of the service; its log tells more under the same request id."""
+
+    code, status, title = "internal_error", 500, "The service failed"
+
+
+def all_errors(of: type[ServiceError] = ServiceError) -> Iterator[type[ServiceError]]:
+    """Every error class that has a code, in the order of the tree above."""
+    for error in of.__subclasses__():
+        if hasattr(error, "code"):
+            yield error
+        yield from all_errors(error)

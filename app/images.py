@@ -1,0 +1,180 @@
+"""Bytes to bounded RGB pixels; refuses what it should. Serving and training read images here.
+
+Nothing of an image is decoded before its header has been checked: the format by content, from an
+allow-list, and the number of pixels. All functions are safe to call from several threads.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import (  # noqa: F401  # each registers its format; loading them lazily is not thread-safe
+    AvifImagePlugin,
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    JpegImagePlugin,
+    MpoImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    UnidentifiedImageError,
+    WebPImagePlugin,
+)
+
+from app.errors import CorruptImage, EmptyBody, ImageTooLarge, ServiceError, UnsupportedFormat
+
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
+"""Pillow's names of what is read; MPO, which some phones write, is opened as JPEG."""
+
+MAX_PIXELS = 8192 * 6144
+"""The largest image by default, as large as a phone's 50 MP photo."""
+
+MAX_EDGE = 448
+"""Longest edge of a decoded image, in pixels: four times the network's input."""
+
+Image.preinit()
+# A damaged file makes Pillow warn and then fail or not; the answer says which. Its warning about
+# large images comes above our own limit.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+
+_ORIENTATION_TAG = 0x0112
+_ORIENTATIONS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedImage:
+    """An upright RGB image without transparency.
+
+    `image`'s longest edge is at most `MAX_EDGE`; `width` and `height` (pixels, upright) are those
+    of the file.
+    """
+
+    image: Image.Image
+    width: int
+    height: int
+    format: str
+
+
+def decode(data: bytes, *, max_pixels: int = MAX_PIXELS) -> DecodedImage:
+    """Decode an image file: the first frame, upright, on white, 8 bits, RGB.
+
+    Raises:
+        EmptyBody: no bytes.
+        UnsupportedFormat: none of `FORMATS` by its content.
+        ImageTooLarge: more than `max_pixels`, by its header.
+        CorruptImage: truncated or damaged.
+    """
+    if not data:
+        raise EmptyBody("The image has no bytes.")
+    try:
+        return _decode(data, max_pixels)
+    except (ServiceError, MemoryError):
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise ImageTooLarge(
+            f"The image has more than the {max_pixels:,} pixels allowed."
+        ) from error
+    except UnidentifiedImageError as error:
+        raise _unidentified(data) from error
+    except Exception as error:  # a damaged file makes Pillow's decoders raise nearly anything
+        _log.debug("damaged image: %r", error)
+        raise CorruptImage("The image is truncated or damaged and cannot be decoded.") from error
+
+
+def _decode(data: bytes, max_pixels: int) -> DecodedImage:
+    with Image.open(io.BytesIO(data), formats=FORMATS) as file:
+        _check_pixels(file.size, max_pixels)
+        size = file.size
+        scaled = file.draft(None, (2 * MAX_EDGE, 2 * MAX_EDGE))  # JPEG: decoded at 1/2, 1/4 or 1/8
+        file.load()
+        if scaled is None:
+            size = file.size  # Pillow turns a TIFF by itself
+        image = _shrink(_to_8_bits(file))
+        orientation = _orientation(file)
+    image = _on_white(image)
+    if orientation in _ORIENTATIONS:
+        image = image.transpose(_ORIENTATIONS[orientation])
+    width, height = reversed(size) if orientation >= 5 else size
+    return DecodedImage(image, width, height, file.format or "")
+
+
+def _check_pixels(size: tuple[int, int], max_pixels: int) -> None:
+    width, height = size
+    if width * height > max_pixels:
+        raise ImageTooLarge(
+            f"The image has {width} x {height} = {width * height:,} pixels; at most "
+            f"{max_pixels:,} are allowed."
+        )
+
+
+def _to_8_bits(image: Image.Image) -> Image.Image:
+    """To a mode that can be resized: L, RGB, CMYK, YCbCr, LAB or, with transparency, RGBA."""
+    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+        return _grey_to_8_bits(image)
+    if image.mode in ("P", "PA", "LA", "La", "RGBa") or "transparency" in image.info:
+        return image.convert("RGBA" if image.has_transparency_data else "RGB")
+    return image.convert("L") if image.mode == "1" else image
+
+
+def _grey_to_8_bits(image: Image.Image) -> Image.Image:
+    """One channel of 16 or 32 bits, or of floats (0 to 1, or 0 to 255, or else any range)."""
+    values = np.nan_to_num(np.asarray(image, dtype=np.float32))
+    low, high = float(values.min()), float(values.max())
+    if image.mode == "F" and low >= 0 and high <= 1:
+        scale = 255.0
+    elif low >= 0 and high <= 65535 and (image.mode.startswith("I;16") or high > 255):
+        scale = 255.0 / 65535.0
+    elif low >= 0 and high <= 255:
+        scale = 1.0
+    else:
+        values, scale = values - low, 255.0 / (high - low or 1.0)
+    return Image.fromarray((values * scale + 0.5).astype(np.uint8))
+
+
+def _shrink(image: Image.Image) -> Image.Image:
+    """A copy whose longest edge is at most `MAX_EDGE`; never enlarged."""
+    scale = MAX_EDGE / max(image.size)
+    if scale >= 1:
+        return image.copy()
+    width, height = (max(1, round(edge * scale)) for edge in image.size)
+    return image.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=2.0)
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    if image.mode != "RGBA":
+        return image.convert("RGB")
+    white = Image.new("RGBA", image.size, "white")
+    return Image.alpha_composite(white, image).convert("RGB")
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return int(image.getexif().get(_ORIENTATION_TAG, 1))
+    except Exception:  # damaged EXIF; the picture itself is fine
+        return 1
+
+
+def _unidentified(data: bytes) -> ServiceError:
+    if data[4:8] == b"ftyp" and any(brand in data[8:64] for brand in (b"heic", b"heix", b"hevc")):
+        return UnsupportedFormat("HEIC is not read. Send the photo as JPEG, PNG, WebP or AVIF.")
+    accepts = [Image.OPEN[name][1] for name in FORMATS]
+    if any(accept is not None and accept(data[:16]) is True for accept in accepts):
+        return CorruptImage("The image is truncated or damaged: its header cannot be read.")
+    return UnsupportedFormat(
+        "The content is none of the formats that are read: JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF."
+    )
