@@ -1,0 +1,141 @@
+"""Every setting of the service: an environment variable with the prefix GARMENT_."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from annotated_types import Ge, Gt, Le
+from pydantic import Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PREFIX = "GARMENT_"
+BUNDLED_MODEL = Path(__file__).parent / "bundled" / "model.pt"
+MIB = 1024 * 1024
+
+
+def _default_cache() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "garment-classifier"
+
+
+class SettingsError(Exception):
+    """A variable has a value that cannot be used; the message is one line."""
+
+
+class Settings(BaseSettings):
+    """Settings with their defaults and bounds; `python -m app --help` prints them."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, env_ignore_empty=True)
+
+    host: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 for every one.")
+    port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 for a free one.")
+    model: str = Field(
+        str(BUNDLED_MODEL),
+        min_length=1,
+        description="The artifact: a path, s3://BUCKET/.../model.pt, s3://BUCKET/.../model.tar.gz "
+        "or s3://BUCKET/.../latest.json.",
+    )
+    cache: Path = Field(
+        default_factory=_default_cache, description="Folder for artifacts fetched from S3."
+    )
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="What the network computes in; auto: bfloat16 where it is fast."
+    )
+    threads: int = Field(
+        0, ge=0, le=1024, description="Threads of one inference; 0: the cores available."
+    )
+    decode_threads: int = Field(
+        0, ge=0, le=64, description="Threads that decode images; 0: the cores available, at most 4."
+    )
+    batch_size: int = Field(
+        16, ge=1, le=256, description="Images of different requests inferred together, at most."
+    )
+    max_body_bytes: int = Field(
+        10 * MIB, ge=1024, le=1024 * MIB, description="Largest body of POST /predict, in bytes."
+    )
+    max_batch_body_bytes: int = Field(
+        50 * MIB,
+        ge=1024,
+        le=4096 * MIB,
+        description="Largest body of POST /predict/batch, in bytes.",
+    )
+    max_batch_images: int = Field(
+        32, ge=1, le=1000, description="Images in one POST /predict/batch, at most."
+    )
+    max_image_pixels: int = Field(
+        8192 * 6144,
+        ge=1024,
+        le=178_000_000,
+        description="Largest image, in pixels (width x height); a phone's 50 MP photo passes.",
+    )
+    min_image_edge: int = Field(
+        28, ge=1, le=1024, description="Images with a shorter edge (pixels) get too_small."
+    )
+    max_images_in_work: int = Field(
+        64, ge=1, le=10_000, description="Images accepted and not yet answered; beyond it, 503."
+    )
+    upload_seconds: float = Field(
+        30, gt=0, le=3600, description="How long a body may take to arrive."
+    )
+    deadline_seconds: float = Field(
+        10, gt=0, le=3600, description="How long the answer may take once the body is there."
+    )
+    drain_seconds: int = Field(
+        20, ge=1, le=3600, description="On SIGTERM, how long accepted requests may take to finish."
+    )
+    log_format: Literal["auto", "json", "text"] = Field(
+        "auto", description="One JSON object per line, or text; auto: text on a terminal."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="The least level that is logged."
+    )
+
+    @model_validator(mode="after")
+    def _batch_fits(self) -> Settings:
+        if self.max_batch_images > self.max_images_in_work:
+            raise ValueError(
+                f"{PREFIX}MAX_BATCH_IMAGES ({self.max_batch_images}) is above "
+                f"{PREFIX}MAX_IMAGES_IN_WORK ({self.max_images_in_work}): a full batch could "
+                "never be accepted"
+            )
+        return self
+
+
+def load_settings() -> Settings:
+    """The settings of this environment.
+
+    Raises:
+        SettingsError: a variable cannot be used; names the first, and what it should be.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        if not first["loc"]:
+            raise SettingsError(str(first["ctx"]["error"])) from error
+        variable = PREFIX + str(first["loc"][0]).upper()
+        raise SettingsError(f"{variable}={first['input']}: {first['msg']}") from error
+
+
+def unknown_variables(environment: Mapping[str, str]) -> list[str]:
+    """Variables with the prefix that are no setting: a typing error, most likely."""
+    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    return sorted(name for name in environment if name.startswith(PREFIX) and name not in known)
+
+
+def describe_settings() -> str:
+    """One paragraph for each variable: its name, default, bounds and meaning."""
+    lines = []
+    for name, field in Settings.model_fields.items():
+        bounds = [f"at least {m.ge}" for m in field.metadata if isinstance(m, Ge)]
+        bounds += [f"above {m.gt}" for m in field.metadata if isinstance(m, Gt)]
+        bounds += [f"at most {m.le}" for m in field.metadata if isinstance(m, Le)]
+        choices = getattr(field.annotation, "__args__", ())
+        limits = " or ".join(str(c) for c in choices) if choices else ", ".join(bounds)
+        default = field.get_default(call_default_factory=True)
+        lines.append(f"  {PREFIX}{name.upper()}={default}" + (f"  ({limits})" if limits else ""))
+        lines.append(f"      {field.description}")
+    return "\n".join(lines)
