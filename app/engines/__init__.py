@@ -1,0 +1,115 @@
+"""Engines run one batch. Another format than TorchScript is added here and nowhere else."""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.artifact import CATEGORIES, Artifact, Golden, Precision
+from app.images import decode
+
+GOLDEN_TOLERANCE = 0.02
+"""Largest difference to a golden image's probabilities."""
+
+Pixels = NDArray[np.uint8]
+"""uint8 RGB `[H, W, 3]`."""
+
+_log = logging.getLogger(__name__)
+
+
+class EngineError(Exception):
+    """The artifact cannot be run, or does not answer its golden images right."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """What the model says of one image."""
+
+    probabilities: tuple[float, ...]
+    """Of the ten categories, by class id; they sum to 1."""
+    garment_probability: float | None
+    """Of being one of the ten at all; None when the model cannot tell."""
+
+
+class Engine(Protocol):
+    """One loaded model, to be used in one thread: the one that loaded it."""
+
+    @property
+    def name(self) -> str:
+        """Such as `torchscript`."""
+
+    @property
+    def precision(self) -> Precision:
+        """What the network computes in."""
+
+    def run(self, images: list[Pixels]) -> list[Scores]:
+        """The scores of images of any sizes, in order."""
+
+
+def load_engine(
+    artifact: Artifact, precision: Precision | None, threads: int, batch_size: int
+) -> Engine:
+    """Load `artifact`, warmed up and proven on its golden images.
+
+    Args:
+        artifact: a verified one.
+        precision: None for bfloat16 where the processor has instructions for it. Where bfloat16
+            answers the golden images wrong, float32 is taken instead.
+        threads: of one inference.
+        batch_size: the largest batch that will be run.
+
+    Raises:
+        EngineError: it cannot be loaded or answers wrong in float32 as well.
+    """
+    # Before torch loads OpenMP: threads that spin while they wait are ruinous where something else
+    # uses the processor (start-up 75 s instead of 6 s beside a training run on two cores).
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    from app.engines.torchscript import TorchScriptEngine, fast_precision
+
+    chosen = precision or fast_precision()
+    engine = TorchScriptEngine(artifact, chosen, threads)
+    wrong = mismatches(engine, artifact.golden)
+    if wrong and chosen != "float32":
+        _log.warning("float32 is used, because in %s %s", chosen, wrong[0])
+        engine = TorchScriptEngine(artifact, "float32", threads)
+        wrong = mismatches(engine, artifact.golden)
+    if wrong:
+        raise EngineError(
+            f"{artifact.path}: the model answers its own golden images wrong: {wrong[0]}"
+        )
+    warm_up(engine, batch_size)
+    return engine
+
+
+def mismatches(engine: Engine, golden: list[Golden]) -> list[str]:
+    """One sentence for each golden image that `engine` answers otherwise than it should."""
+    found = []
+    for number, image in enumerate(golden):
+        pixels = np.asarray(decode(image.png).image)
+        scores = engine.run([pixels])[0]
+        label = CATEGORIES[int(np.argmax(scores.probabilities))]
+        pairs = zip(scores.probabilities, image.probabilities, strict=True)
+        difference = max(abs(ours - theirs) for ours, theirs in pairs)
+        if label != image.label or not difference <= GOLDEN_TOLERANCE:
+            found.append(
+                f"golden image {number} is {label} instead of {image.label}, its probabilities "
+                f"differ by up to {difference:.3f}"
+            )
+    return found
+
+
+def warm_up(engine: Engine, batch_size: int) -> None:
+    """Run what real requests will look like, so that no user waits for a first run.
+
+    The first runs of each kind compile: square images and others, one and several.
+    """
+    noise: NDArray[Any] = np.random.default_rng(0).integers(0, 256, (448, 448, 3), dtype=np.uint8)
+    square, tall = noise[:28, :28], noise[:, :336]
+    for batch in ([square], [tall], [square, tall], [square] * batch_size):
+        engine.run(batch)
+        engine.run(batch)
