@@ -1,0 +1,159 @@
+"""Many callers, one batch: knows neither HTTP nor images.
+
+An idle batcher waits for nothing. While one batch runs, the next one gathers. The queue is bounded
+and refuses at once; whoever gave up waiting, or ran out of time, costs no inference; an error
+reaches the one item that caused it and not its batch-mates.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from app.errors import DeadlineExceeded, Overloaded, ShuttingDown
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Answered(Generic[Result]):
+    """A result, and what it took."""
+
+    result: Result
+    queue_seconds: float
+    run_seconds: float
+    batch_size: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Waiting(Generic[Item, Result]):
+    item: Item
+    future: asyncio.Future[Answered[Result]]
+    since: float
+
+
+class Batcher(Generic[Item, Result]):
+    """Runs `run` on lists of items, one list at a time, in `executor`.
+
+    To be made and used within one event loop.
+    """
+
+    def __init__(
+        self,
+        run: Callable[[list[Item]], Sequence[Result]],
+        executor: Executor,
+        *,
+        max_batch: int,
+        max_queue: int,
+        on_batch: Callable[[int], object] = lambda _: None,
+    ) -> None:
+        """Start the batcher.
+
+        Args:
+            run: gives one result for each item, in order. Called in `executor`.
+            executor: where `run` is called; one thread is enough.
+            max_batch: most items in one call of `run`.
+            max_queue: most items that wait for one; the next is refused.
+            on_batch: told the size of each batch before it runs.
+        """
+        self._run = run
+        self._executor = executor
+        self._max_batch = max_batch
+        self._max_queue = max_queue
+        self._on_batch = on_batch
+        self._queue: deque[_Waiting[Item, Result]] = deque()
+        self._arrived = asyncio.Event()
+        self._closed = False
+        self._worker = asyncio.get_running_loop().create_task(self._work())
+
+    @property
+    def queued(self) -> int:
+        """Items waiting for a batch."""
+        return len(self._queue)
+
+    async def submit(self, item: Item, timeout: float) -> Answered[Result]:  # noqa: ASYNC109
+        """The result for `item`; when cancelled, the item leaves the queue.
+
+        Raises:
+            Overloaded: the queue is full.
+            DeadlineExceeded: no result within `timeout` seconds.
+            ShuttingDown: the batcher is closed.
+            Exception: what `run` raised for this item.
+        """
+        if self._closed:
+            raise ShuttingDown("The service is shutting down.")
+        if len(self._queue) >= self._max_queue:
+            raise Overloaded(f"{self._max_queue} images are waiting already.")
+        future: asyncio.Future[Answered[Result]] = asyncio.get_running_loop().create_future()
+        waiting: _Waiting[Item, Result] = _Waiting(item, future, time.perf_counter())
+        self._queue.append(waiting)
+        self._arrived.set()
+        try:
+            async with asyncio.timeout(timeout):
+                return await future
+        except TimeoutError as error:
+            if not future.cancelled():  # `run` itself raised a TimeoutError
+                raise
+            raise DeadlineExceeded(f"No answer within {timeout:g} seconds.") from error
+        finally:
+            if waiting in self._queue:
+                self._queue.remove(waiting)
+
+    async def close(self) -> None:
+        """Finish what was submitted, refuse what comes, then stop."""
+        self._closed = True
+        self._arrived.set()
+        await self._worker
+
+    async def _work(self) -> None:
+        while self._queue or not self._closed:
+            if not self._queue:
+                self._arrived.clear()
+                await self._arrived.wait()
+                continue
+            size = min(self._max_batch, len(self._queue))
+            await self._answer([self._queue.popleft() for _ in range(size)])
+
+    async def _answer(self, batch: list[_Waiting[Item, Result]]) -> None:
+        """Run one batch; when it fails, each of its items alone."""
+        batch = [waiting for waiting in batch if not waiting.future.done()]
+        if not batch:
+            return
+        started = time.perf_counter()
+        self._on_batch(len(batch))
+        try:
+            results = await self._call([waiting.item for waiting in batch])
+        except Exception as error:
+            if len(batch) == 1:
+                _fail(batch[0], error)
+                return
+            _log.warning("a batch of %d failed, trying its items alone: %r", len(batch), error)
+            for waiting in batch:
+                await self._answer([waiting])
+            return
+        ended = time.perf_counter()
+        for waiting, result in zip(batch, results, strict=True):
+            if not waiting.future.done():
+                queued = started - waiting.since
+                waiting.future.set_result(Answered(result, queued, ended - started, len(batch)))
+
+    async def _call(self, items: list[Item]) -> Sequence[Result]:
+        loop = asyncio.get_running_loop()
+        results = await loop.run_in_executor(self._executor, self._run, items)
+        if len(results) != len(items):
+            raise RuntimeError(f"{len(items)} items gave {len(results)} results")
+        return results
+
+
+def _fail(waiting: _Waiting[Item, Result], error: Exception) -> None:
+    if not waiting.future.done():
+        waiting.future.set_exception(error)
