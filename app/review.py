@@ -1,0 +1,58 @@
+"""When a person should look at an answer, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, get_args
+
+from PIL import Image, ImageStat
+
+from app.artifact import Calibration
+
+ReviewReason = Literal["low_confidence", "ambiguous", "not_a_garment", "too_small", "blank_image"]
+REVIEW_REASONS: tuple[ReviewReason, ...] = get_args(ReviewReason)
+
+BLANK_DEVIATION = 2.0
+"""Standard deviation of grey values (0 to 255) below which there is nothing to be seen."""
+
+
+def review_reasons(
+    probabilities: Sequence[float],
+    garment_probability: float | None,
+    calibration: Calibration,
+    *,
+    shortest_edge: int,
+    min_edge: int,
+    blank: bool,
+) -> tuple[ReviewReason, ...]:
+    """The reasons to look at an answer, none when it can be taken as it is.
+
+    Args:
+        probabilities: of the ten categories.
+        garment_probability: of being one of the ten; None when the model cannot tell.
+        calibration: the model's own limits.
+        shortest_edge: of the photo, in pixels.
+        min_edge: the shortest edge, in pixels, that is not too small.
+        blank: whether the photo shows one even surface.
+    """
+    first, second = sorted(probabilities, reverse=True)[:2]
+    threshold = calibration.garment_threshold
+    holds: dict[ReviewReason, bool] = {
+        "low_confidence": first < calibration.review_confidence,
+        "ambiguous": first - second < calibration.review_margin,
+        "not_a_garment": threshold is not None
+        and garment_probability is not None
+        and garment_probability < threshold,
+        "too_small": shortest_edge < min_edge,
+        "blank_image": blank,
+    }
+    return tuple(reason for reason in REVIEW_REASONS if holds[reason])
+
+
+def is_blank(image: Image.Image) -> bool:
+    """Whether an RGB image shows one even surface, apart from a camera's noise.
+
+    Averaging over blocks takes the noise out: a lens cap is blank, a white shirt on white is not.
+    """
+    blocks = image.convert("L").resize((32, 32), Image.Resampling.BOX)
+    return ImageStat.Stat(blocks).stddev[0] < BLANK_DEVIATION
