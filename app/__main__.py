@@ -1,0 +1,105 @@
+"""Start the service: `python -m app`."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import logging
+import os
+import signal
+import socket
+import sys
+
+import uvicorn
+
+from app.logs import configure_logging
+from app.main import create_app
+from app.settings import (
+    Settings,
+    SettingsError,
+    describe_settings,
+    load_settings,
+    unknown_variables,
+)
+
+_log = logging.getLogger("app")
+
+
+def main() -> int:
+    """Run until SIGTERM or Ctrl+C; the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m app",
+        description="Serve the garment classifier over HTTP. It is set up by environment "
+        "variables; each is listed with its default.",
+        epilog=f"settings:\n{describe_settings()}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.parse_args()
+    try:
+        settings = load_settings()
+    except SettingsError as error:
+        return _fail(f"{error} (python -m app --help lists the settings)", 2)
+    configure_logging(settings.log_format, settings.log_level)
+    for name in unknown_variables(os.environ):
+        _log.warning("%s is not a setting and has no effect; see python -m app --help", name)
+    try:
+        listener = _listen(settings)
+    except OSError as error:
+        return _fail(
+            f"cannot listen on {settings.host} port {settings.port}: {error.strerror}. "
+            "Set GARMENT_PORT or GARMENT_HOST to another one.",
+            1,
+        )
+    return _serve(settings, listener)
+
+
+def _serve(settings: Settings, listener: socket.socket) -> int:
+    failures: list[str] = []
+
+    def give_up(reason: str) -> None:
+        failures.append(reason)
+        server.should_exit = True
+
+    app = create_app(settings, give_up)
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=settings.drain_seconds,
+        )
+    )
+    # uvicorn sends itself the signal again when it has drained: that is no failure.
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    host, port = listener.getsockname()[:2]
+    _log.info("listening on http://%s:%d", f"[{host}]" if ":" in host else host, port)
+    with contextlib.suppress(KeyboardInterrupt):
+        server.run(sockets=[listener])
+    if failures:
+        return _fail(f"cannot serve the model: {failures[0]}", 1)
+    _log.info("stopped")
+    return 0
+
+
+def _listen(settings: Settings) -> socket.socket:
+    """A socket bound before the model is loaded, so that a port in use is told at once."""
+    family, kind, protocol, _, address = socket.getaddrinfo(
+        settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )[0]
+    listener = socket.socket(family, kind, protocol)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind(address)
+    return listener
+
+
+def _fail(reason: str, status: int) -> int:
+    print(f"error: {reason}", file=sys.stderr)
+    return status
+
+
+if __name__ == "__main__":
+    code = main()
+    sys.stdout.flush()
+    # A download that was interrupted may still hold a thread; nobody waits for it.
+    os._exit(code)

@@ -1,0 +1,53 @@
+"""create_app: the wiring of the service, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+from fastapi import FastAPI
+
+from app.middleware import RequestMiddleware
+from app.problems import add_problem_handlers
+from app.routes import health, model, pages, predict
+from app.service import Service
+from app.settings import Settings
+
+TITLE = "Garment classifier"
+DESCRIPTION = """\
+One photo of a garment in, one of ten categories out, with a probability that means what it says
+and a flag when a person should look. Errors are RFC 9457 problem+json, each with a stable `code`.
+"""
+
+
+def create_app(settings: Settings, on_failure: Callable[[str], None] = lambda _: None) -> FastAPI:
+    """The ASGI app.
+
+    Args:
+        settings: all of them.
+        on_failure: told, in one line, why the model could not be loaded; the app itself stays
+            unready then.
+    """
+    service = Service(settings, on_failure)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        service.start()
+        yield
+        await service.stop()
+
+    app = FastAPI(
+        title=TITLE,
+        description=DESCRIPTION,
+        version=version("garment-classifier"),
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.service = service
+    app.add_middleware(RequestMiddleware, metrics=service.metrics)
+    add_problem_handlers(app, service.metrics)
+    for router in (predict.router, model.router, health.router, pages.router):
+        app.include_router(router)
+    return app

@@ -1,0 +1,1 @@
+"""The HTTP operations; their docstrings are the text in Swagger."""

@@ -1,0 +1,21 @@
+"""What answers."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from app.errors import NotReady
+from app.problems import problem_responses
+from app.schemas import ModelDescription
+from app.service import ServiceDependency
+
+router = APIRouter(tags=["model"])
+
+
+@router.get("/model", summary="The model's card", responses=problem_responses(NotReady))
+async def model(service: ServiceDependency) -> ModelDescription:
+    """What the model was made of, how good it was on which data, and where it is not."""
+    loaded = service.predictor.model
+    return ModelDescription(
+        sha256=loaded.sha256, engine=loaded.engine, precision=loaded.precision, card=loaded.card
+    )

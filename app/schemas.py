@@ -1,0 +1,147 @@
+"""What goes over the wire."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.artifact import CATEGORIES, ModelCard, Probability
+from app.predictors import Answer, LoadedModel
+from app.review import ReviewReason
+
+
+class Schema(BaseModel):
+    """All answers are made here and never changed."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class Problem(Schema):
+    """An error, as RFC 9457 describes it."""
+
+    type: str = Field(description="A URI reference for `code`.", examples=["/errors/corrupt_image"])
+    title: str = Field(description="What kind of error; the same for every error of this code.")
+    status: int = Field(description="The HTTP status.")
+    detail: str = Field(description="What is wrong with this request, and what to do.")
+    code: str = Field(description="Stable: for programs to act on.", examples=["corrupt_image"])
+    request_id: str = Field(description="The same as in the header x-request-id and in the log.")
+
+
+class CategoryProbability(Schema):
+    """One category and how likely it is."""
+
+    label: str = Field(examples=["Sneaker"])
+    class_id: int = Field(ge=0, le=9, description="Fashion-MNIST's number of the category.")
+    probability: Probability
+
+
+class ModelIdentity(Schema):
+    """Which model answered."""
+
+    name: str
+    version: str
+    sha256: str = Field(description="Of the artifact file.")
+
+
+class Timings(Schema):
+    """Milliseconds per phase."""
+
+    upload: float = Field(ge=0, description="Until the whole body had arrived.")
+    decode: float = Field(ge=0, description="From bytes to pixels, waiting for a thread included.")
+    queue: float = Field(ge=0, description="Waiting for the batch before.")
+    inference: float = Field(ge=0, description="The network; shared by all images of its batch.")
+    total: float = Field(ge=0, description="From the request's first byte to this answer.")
+
+
+class ImagePrediction(Schema):
+    """The answer to one image."""
+
+    label: str = Field(description="The most likely category.", examples=["Sneaker"])
+    class_id: int = Field(ge=0, le=9, description="Its number in Fashion-MNIST.")
+    confidence: Probability = Field(description="Its probability, calibrated.")
+    probabilities: list[CategoryProbability] = Field(
+        description="Largest first: all ten, or as many as `top_k` asks for."
+    )
+    garment_probability: Probability | None = Field(
+        description="Of being one of the ten categories at all; null when the model cannot tell."
+    )
+    needs_review: bool = Field(description="Whether a person should look.")
+    review_reasons: list[ReviewReason] = Field(description="Why; empty when nobody has to.")
+    model: ModelIdentity
+    timings_ms: Timings
+
+
+class Prediction(ImagePrediction):
+    """The answer of POST /predict."""
+
+    request_id: str = Field(description="The same as in the header x-request-id and in the log.")
+
+
+class BatchItem(Schema):
+    """One image of a batch: either `prediction` or `error` is null."""
+
+    index: int = Field(ge=0, description="Position in the request.")
+    filename: str | None
+    prediction: ImagePrediction | None
+    error: Problem | None
+
+
+class BatchPrediction(Schema):
+    """The answer of POST /predict/batch, in the order of the request."""
+
+    items: list[BatchItem]
+    request_id: str = Field(description="The same as in the header x-request-id and in the log.")
+
+
+class ModelDescription(Schema):
+    """The answer of GET /model."""
+
+    sha256: str = Field(description="Of the artifact file.")
+    engine: str = Field(description="What runs it.", examples=["torchscript"])
+    precision: str = Field(description="What it computes in.", examples=["bfloat16"])
+    card: ModelCard = Field(description="What it was made of, how good it is, where it is not.")
+
+
+class Live(Schema):
+    """The process answers."""
+
+    status: Literal["live"] = "live"
+
+
+class Ready(Schema):
+    """Requests are taken."""
+
+    status: Literal["ready"] = "ready"
+    model: ModelIdentity
+
+
+def identity(model: LoadedModel) -> ModelIdentity:
+    """The model's name, version and SHA-256."""
+    return ModelIdentity(name=model.card.name, version=model.card.version, sha256=model.sha256)
+
+
+def prediction(answer: Answer, top_k: int, upload_ms: float, total_ms: float) -> ImagePrediction:
+    """The answer as it is sent, its probabilities sorted and cut to `top_k`."""
+    ranked = sorted(enumerate(answer.probabilities), key=lambda pair: pair[1], reverse=True)
+    listed = [
+        CategoryProbability(label=CATEGORIES[number], class_id=number, probability=probability)
+        for number, probability in ranked
+    ]
+    return ImagePrediction(
+        label=listed[0].label,
+        class_id=listed[0].class_id,
+        confidence=listed[0].probability,
+        probabilities=listed[:top_k],
+        garment_probability=answer.garment_probability,
+        needs_review=bool(answer.review_reasons),
+        review_reasons=list(answer.review_reasons),
+        model=identity(answer.model),
+        timings_ms=Timings(
+            upload=round(upload_ms, 2),
+            decode=round(answer.decode_ms, 2),
+            queue=round(answer.queue_ms, 2),
+            inference=round(answer.inference_ms, 2),
+            total=round(total_ms, 2),
+        ),
+    )

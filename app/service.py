@@ -1,0 +1,105 @@
+"""What the routes share: the settings, the metrics, the predictor and the room for images."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Annotated, cast
+
+from fastapi import Depends, Request
+
+from app.errors import NotReady, Overloaded
+from app.predictors import Predictor, PredictorError
+from app.settings import Settings
+from app.telemetry import Metrics
+
+_log = logging.getLogger(__name__)
+
+
+class Service:
+    """Loads the predictor in the background, so that the process answers from the start."""
+
+    def __init__(self, settings: Settings, on_failure: Callable[[str], None]) -> None:
+        """`on_failure` is told, in one line, why the predictor could not be loaded."""
+        self.settings = settings
+        self.metrics = Metrics()
+        self._on_failure = on_failure
+        self._predictor: Predictor | None = None
+        self._loading: asyncio.Task[None] | None = None
+        self._images_in_work = 0
+        self.metrics.images_in_work.set_function(lambda: self._images_in_work)
+
+    @property
+    def predictor(self) -> Predictor:
+        """The predictor.
+
+        Raises:
+            NotReady: it is not there yet.
+        """
+        if self._predictor is None:
+            raise NotReady("The model is being loaded and checked. Try again in a moment.")
+        return self._predictor
+
+    @contextmanager
+    def admit(self, images: int = 1) -> Iterator[None]:
+        """Hold room for `images`.
+
+        Raises:
+            Overloaded: there is not enough.
+        """
+        limit = self.settings.max_images_in_work
+        if self._images_in_work + images > limit:
+            raise Overloaded(
+                f"{self._images_in_work} images are in work, of at most {limit}. Try again."
+            )
+        self._images_in_work += images
+        try:
+            yield
+        finally:
+            self._images_in_work -= images
+
+    def start(self) -> None:
+        """Begin to load."""
+        self._loading = asyncio.get_running_loop().create_task(self._load())
+
+    async def stop(self) -> None:
+        """Finish what was accepted."""
+        if self._loading is not None:
+            self._loading.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._loading
+        if self._predictor is not None:
+            await self._predictor.close()
+
+    async def _load(self) -> None:
+        from app.predictors.local import LocalPredictor
+
+        try:
+            predictor = await LocalPredictor.load(self.settings, self.metrics)
+        except PredictorError as error:
+            self._on_failure(str(error))
+            return
+        except Exception as error:
+            _log.exception("the model could not be loaded")
+            self._on_failure(f"{self.settings.model}: {error!r}")
+            return
+        self._predictor = predictor
+        model = predictor.model
+        self.metrics.show_model(model)
+        _log.info(
+            "ready: %s %s (%s, %s)",
+            model.card.name,
+            model.card.version,
+            model.engine,
+            model.precision,
+            extra={"fields": {"sha256": model.sha256}},
+        )
+
+
+async def _service(request: Request) -> Service:
+    return cast("Service", request.app.state.service)
+
+
+ServiceDependency = Annotated[Service, Depends(_service)]

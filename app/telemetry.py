@@ -1,0 +1,109 @@
+"""Prometheus metrics; one registry for each app, so that two apps in one process do not mix."""
+
+from __future__ import annotations
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+)
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+from app.artifact import CATEGORIES
+from app.predictors import Answer, LoadedModel
+from app.review import REVIEW_REASONS
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+
+_REQUEST_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+_PHASE_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
+
+
+class Metrics:
+    """What GET /metrics shows."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        PlatformCollector(registry=registry)
+        self.requests = Counter(
+            "garment_requests",
+            "Requests answered.",
+            ["method", "route", "status"],
+            registry=registry,
+        )
+        self.request_seconds = Histogram(
+            "garment_request_seconds",
+            "From the request's first byte to the answer's last.",
+            ["route"],
+            buckets=_REQUEST_SECONDS,
+            registry=registry,
+        )
+        self.errors = Counter(
+            "garment_errors",
+            "Errors answered, also those inside a batch.",
+            ["code"],
+            registry=registry,
+        )
+        self.phase_seconds = Histogram(
+            "garment_phase_seconds",
+            "Of one image: decode, queue, inference.",
+            ["phase"],
+            buckets=_PHASE_SECONDS,
+            registry=registry,
+        )
+        self.batch_size = Histogram(
+            "garment_batch_size",
+            "Images inferred together.",
+            buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256),
+            registry=registry,
+        )
+        self.queue_depth = Gauge(
+            "garment_queue_depth", "Images waiting for a batch.", registry=registry
+        )
+        self.images_in_work = Gauge(
+            "garment_images_in_work", "Images accepted and not yet answered.", registry=registry
+        )
+        self.predictions = Counter(
+            "garment_predictions", "Images answered, by category.", ["label"], registry=registry
+        )
+        self.review_reasons = Counter(
+            "garment_review_reasons",
+            "Answers that a person should look at, by reason.",
+            ["reason"],
+            registry=registry,
+        )
+        self.model_info = Gauge(
+            "garment_model_info",
+            "1 for the model that answers.",
+            ["name", "version", "sha256", "engine", "precision"],
+            registry=registry,
+        )
+        for label in CATEGORIES:  # all are there from the start, so that rates are right
+            self.predictions.labels(label)
+        for reason in REVIEW_REASONS:
+            self.review_reasons.labels(reason)
+
+    def count_answer(self, answer: Answer) -> None:
+        """Count one image's answer."""
+        best = max(range(len(CATEGORIES)), key=answer.probabilities.__getitem__)
+        self.predictions.labels(CATEGORIES[best]).inc()
+        for reason in answer.review_reasons:
+            self.review_reasons.labels(reason).inc()
+        self.phase_seconds.labels("decode").observe(answer.decode_ms / 1000)
+        self.phase_seconds.labels("queue").observe(answer.queue_ms / 1000)
+        self.phase_seconds.labels("inference").observe(answer.inference_ms / 1000)
+
+    def show_model(self, model: LoadedModel) -> None:
+        """Name the model that answers from now on."""
+        self.model_info.clear()
+        self.model_info.labels(
+            model.card.name, model.card.version, model.sha256, model.engine, model.precision
+        ).set(1)
+
+    def text(self) -> bytes:
+        """All metrics in Prometheus' text format."""
+        return generate_latest(self.registry)
