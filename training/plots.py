@@ -1,0 +1,163 @@
+"""The pictures of the reports, as PNG bytes.
+
+Drawn with matplotlib's own classes, not pyplot: no state is shared and no display is needed.
+Colours are Okabe and Ito's, which stay apart for colour-blind readers.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from training.metrics import CalibrationBin
+
+Images = NDArray[np.uint8]
+
+BLUE, ORANGE, GREEN, GREY = "#0072B2", "#E69F00", "#009E73", "#8A93A0"
+COLOURS = (BLUE, ORANGE, GREEN, "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")
+
+_DPI = 130
+
+
+def _png(figure: Figure) -> bytes:
+    data = io.BytesIO()
+    figure.savefig(data, format="png", dpi=_DPI)
+    return data.getvalue()
+
+
+def _plain(axes: Axes) -> None:
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.set_axisbelow(True)
+
+
+def confusion_matrix(matrix: Sequence[Sequence[int]], names: Sequence[str]) -> bytes:
+    """Counts in cells shaded by the share of their row; rows are the truth."""
+    counts = np.array(matrix)
+    shares = counts / counts.sum(axis=1, keepdims=True).clip(min=1)
+    figure = Figure(figsize=(8.6, 7.4), layout="constrained")
+    axes = figure.subplots()
+    shading = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    ids = range(len(names))
+    axes.set_xticks(ids, names, rotation=40, ha="right", rotation_mode="anchor")
+    axes.set_yticks(ids, names)
+    axes.set_xlabel("answer")
+    axes.set_ylabel("truth")
+    axes.spines[:].set_visible(False)
+    for row in ids:
+        for column in ids:
+            if count := counts[row, column]:
+                colour = "white" if shares[row, column] > 0.5 else "black"
+                text = f"{count:,}"
+                axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=9)
+    bar = figure.colorbar(shading, shrink=0.7, label="share of the row")
+    bar.outline.set_visible(False)
+    return _png(figure)
+
+
+def reliability(bins: Sequence[CalibrationBin]) -> bytes:
+    """Accuracy against confidence per bin, above how many answers fall into it."""
+    full = [entry for entry in bins if entry.confidence is not None]
+    confidence = [entry.confidence for entry in full]
+    figure = Figure(figsize=(6.2, 6.6), layout="constrained")
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+    upper.plot([0, 1], [0, 1], color=GREY, linestyle="--", label="as it should be")
+    upper.plot(
+        confidence,
+        [entry.accuracy for entry in full],
+        color=BLUE,
+        marker="o",
+        label="measured",
+    )
+    upper.set(xlim=(0, 1), ylim=(0, 1.02), ylabel="share of right answers")
+    upper.legend(frameon=False, loc="upper left")
+    lower.bar(
+        [(entry.low + entry.high) / 2 for entry in bins],
+        [entry.count for entry in bins],
+        width=0.9 / len(bins),
+        color=BLUE,
+    )
+    lower.set_yscale("symlog", linthresh=1)
+    lower.set(xlabel="confidence of the answer", ylabel="answers")
+    for axes in (upper, lower):
+        _plain(axes)
+        axes.grid(color="#E4E8EE")
+    return _png(figure)
+
+
+def captioned(images: Sequence[Images], captions: Sequence[str], columns: int) -> bytes:
+    """Images `[H, W, 3]` in a grid, each under its caption of one to three lines."""
+    rows = max(1, -(-len(images) // columns))
+    figure = Figure(figsize=(1.75 * columns, 2.3 * rows), layout="constrained")
+    for axes in (grid := figure.subplots(rows, columns, squeeze=False)).flat:
+        axes.axis("off")
+    for axes, image, caption in zip(grid.flat, images, captions, strict=False):
+        axes.imshow(image)
+        axes.set_title(caption, fontsize=8)
+    return _png(figure)
+
+
+def labelled_rows(rows: Mapping[str, Sequence[Images]], gap: int = 4) -> bytes:
+    """One row of square images per name; all images have the same size `[S, S, 3]`."""
+    size = next(len(image) for images in rows.values() for image in images)
+    columns = max(len(images) for images in rows.values())
+    step = size + gap
+    sheet = np.full((step * len(rows), step * columns, 3), 255, np.uint8)
+    for row, images in enumerate(rows.values()):
+        for column, image in enumerate(images):
+            sheet[row * step : row * step + size, column * step : column * step + size] = image
+    edge = min(0.85, 8.2 / columns)
+    figure = Figure(figsize=(1.3 + edge * columns, edge * len(rows) + 0.1), layout="constrained")
+    axes = figure.subplots()
+    axes.imshow(sheet)
+    axes.set_yticks([row * step + size / 2 for row in range(len(rows))], list(rows))
+    axes.set_xticks([])
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    return _png(figure)
+
+
+def grouped_bars(groups: Mapping[str, Sequence[float]], names: Sequence[str], label: str) -> bytes:
+    """Horizontal bars: for each name one bar per group, with its value beside it."""
+    figure = Figure(figsize=(8.4, 0.9 + len(names) * (0.14 + 0.2 * len(groups))))
+    figure.set_layout_engine("constrained")
+    axes = figure.subplots()
+    height = 0.84 / len(groups)
+    places = np.arange(len(names))
+    for index, (group, values) in enumerate(groups.items()):
+        offset = (index - (len(groups) - 1) / 2) * height
+        bars = axes.barh(
+            places + offset, values, height * 0.92, label=group, color=COLOURS[index % 8]
+        )
+        axes.bar_label(bars, fmt="{:,.4g}", padding=3, fontsize=8)
+    axes.set_yticks(places, names)
+    axes.invert_yaxis()
+    axes.margins(x=0.1)
+    axes.set_xlabel(label)
+    axes.tick_params(axis="y", length=0)
+    if len(groups) > 1:
+        figure.legend(loc="outside upper center", ncols=len(groups), frameon=False)
+    _plain(axes)
+    return _png(figure)
+
+
+def histograms(groups: Mapping[str, NDArray[np.floating]], label: str) -> bytes:
+    """The distribution of a value in each group, as shares, so that sizes do not matter."""
+    figure = Figure(figsize=(8.4, 3.2), layout="constrained")
+    axes = figure.subplots()
+    values = np.concatenate(list(groups.values()))
+    edges = np.linspace(values.min(), max(values.max(), values.min() + 1e-6), 41).tolist()
+    for index, (group, part) in enumerate(groups.items()):
+        weights = np.full(len(part), 1 / max(1, len(part)))
+        axes.hist(
+            part, edges, weights=weights, histtype="step", linewidth=1.8, label=group,
+            color=COLOURS[index % 8],
+        )  # fmt: skip
+    axes.set(xlabel=label, ylabel="share of images")
+    axes.legend(frameon=False)
+    _plain(axes)
+    return _png(figure)
