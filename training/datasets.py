@@ -1,0 +1,199 @@
+"""Read prepared images: an ImageFolder tree, or a pack (one zip of such a tree) per split.
+
+Prepared data is a folder with `train`, `valid` and `test`, each a tree `CLASS/NAME` or a pack
+`train.zip` of the same. Folder names are the ten categories (a slash is written as a hyphen:
+`T-shirt-top`) and `other`, for what is no garment of the ten.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from app.artifact import CATEGORIES
+from app.errors import ServiceError
+from app.images import decode
+from training.networks import INPUT_SIZE, letterbox
+
+OTHER = "other"
+FOLDERS: tuple[str, ...] = (*(category.replace("/", "-") for category in CATEGORIES), OTHER)
+"""Folder names by class id; the eleventh, 10, is `other`."""
+
+SPLITS = ("train", "valid", "test")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif")
+MAX_PIXELS = 100_000_000
+
+
+class DataError(Exception):
+    """The data is missing, incomplete or not what it should be; the text says what to do."""
+
+
+@dataclass(frozen=True)
+class ImageFile:
+    """One file of an ImageFolder: its path below the root, and the folder that is its class."""
+
+    name: str
+    folder: str
+
+
+@dataclass(frozen=True)
+class ImageFolder:
+    """The images of one tree or zip, listed but not read."""
+
+    path: Path
+    files: list[ImageFile]
+    archive: zipfile.ZipFile | None
+
+    @property
+    def classes(self) -> list[str]:
+        """The class folders, sorted."""
+        return sorted({file.folder for file in self.files})
+
+    def counts(self) -> dict[str, int]:
+        """How many images each class has."""
+        return dict(sorted(Counter(file.folder for file in self.files).items()))
+
+    def read(self, file: ImageFile) -> bytes:
+        """The bytes of one image file."""
+        if self.archive is not None:
+            return self.archive.read(file.name)
+        return (self.path / file.name).read_bytes()
+
+
+@dataclass(frozen=True)
+class Split:
+    """One split in memory, letterboxed as serving does it.
+
+    `images` is uint8 `[N, 3, S, S]`, `labels` int64 `[N]` (10 is `other`), `names` the N files.
+    """
+
+    images: Tensor
+    labels: Tensor
+    names: list[str]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+
+def open_images(path: Path) -> ImageFolder:
+    """List the images of an ImageFolder tree or zip.
+
+    Raises:
+        DataError: there is nothing there, no zip, or no image in a class folder.
+    """
+    if path.is_dir():
+        archive = None
+        members = [file.relative_to(path) for file in path.rglob("*") if file.is_file()]
+    elif path.is_file():
+        try:
+            archive = zipfile.ZipFile(path)
+        except zipfile.BadZipFile as error:
+            raise DataError(f"{path} is neither a folder nor a zip of images: {error}") from error
+        members = [Path(name) for name in archive.namelist() if not name.endswith("/")]
+    else:
+        raise DataError(f"{path} does not exist: expected a folder or a zip of CLASS/NAME images")
+    files = [
+        ImageFile(PurePosixPath(*member.parts).as_posix(), member.parts[-2])
+        for member in sorted(members)
+        if len(member.parts) >= 2
+        and member.suffix.lower() in SUFFIXES
+        and not member.parts[0].startswith((".", "__MACOSX"))
+    ]
+    if not files:
+        raise DataError(f"{path} holds no images: expected CLASS/NAME.png (or .jpg, .webp, ...)")
+    return ImageFolder(path, files, archive)
+
+
+def class_id(folder: str) -> int:
+    """The class id of a folder name; case, spaces, hyphens and underscores do not matter.
+
+    Raises:
+        DataError: it is none of the ten categories and not `other`.
+    """
+    wanted = _letters(folder)
+    for index, name in enumerate(FOLDERS):
+        if _letters(name) == wanted:
+            return index
+    raise DataError(f"the class {folder!r} is none of these: {', '.join(FOLDERS)}")
+
+
+def _letters(name: str) -> str:
+    return "".join(character for character in name.lower() if character.isalnum())
+
+
+def find_splits(data: Path) -> dict[str, Path]:
+    """The splits under a folder of prepared data, as folders or packs.
+
+    Raises:
+        DataError: `data` is no folder or has none of the splits.
+    """
+    found = {}
+    for split in SPLITS:
+        for path in (data / split, data / f"{split}.zip"):
+            if path.exists():
+                found[split] = path
+    if not found:
+        raise DataError(
+            f"{data} has none of {', '.join(SPLITS)} (folders or .zip packs). "
+            "Make them: python -m training prepare --help"
+        )
+    return found
+
+
+def split_path(data: Path, split: str) -> Path:
+    """The one split that is asked for.
+
+    Raises:
+        DataError: it is not there.
+    """
+    splits = find_splits(data)
+    if split not in splits:
+        raise DataError(f"{data} has no {split!r} split, only {', '.join(splits)}")
+    return splits[split]
+
+
+def to_tensor(data: bytes) -> Tensor:
+    """Decode image bytes as serving does, to uint8 `[3, H, W]`."""
+    image = decode(data, max_pixels=MAX_PIXELS).image
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1)
+
+
+def load_split(path: Path, size: int = INPUT_SIZE, progress: bool = True) -> Split:
+    """Read a split into memory, with threads and a progress bar.
+
+    Raises:
+        DataError: nothing there, an unknown class, or an image that cannot be decoded.
+    """
+    folder = open_images(path)
+    ids = {name: class_id(name) for name in folder.classes}
+    images = torch.empty((len(folder.files), 3, size, size), dtype=torch.uint8)
+
+    def load(index: int) -> None:
+        file = folder.files[index]
+        try:
+            images[index] = letterbox(to_tensor(folder.read(file)), size)
+        except ServiceError as error:
+            raise DataError(
+                f"{path}: {file.name}: {error}. `python -m training prepare` leaves such files out"
+            ) from error
+
+    indices = range(len(folder.files))
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        for _ in tqdm(
+            pool.map(load, indices),
+            total=len(indices),
+            desc=f"reading {path.name}",
+            unit="img",
+            disable=None if progress else True,
+        ):
+            pass
+    labels = torch.tensor([ids[file.folder] for file in folder.files])
+    return Split(images, labels, [file.name for file in folder.files])
