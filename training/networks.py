@@ -53,8 +53,13 @@ def build_network(
     if architecture == "resnet18":
         network.fc = nn.Linear(512, outputs)
     else:
-        network.classifier[6] = nn.Linear(4096, outputs)  # type: ignore[index,operator]
+        network.classifier[6] = nn.Linear(4096, outputs)  # type: ignore[operator,assignment]
     return network
+
+
+def channels_last(network: nn.Module) -> nn.Module:
+    """The network with its weights laid out as convolutions on this processor like them."""
+    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 
 def letterbox(image: Tensor, size: int) -> Tensor:
@@ -123,7 +128,7 @@ class GarmentModel(nn.Module):
 
     @torch.jit.export
     def logits(self, batch: Tensor) -> Tensor:
-        """Float `[N, 3, 112, 112]` to the network's uncalibrated outputs, `[N, 10]` or `[N, 11]`."""
+        """Float `[N, 3, 112, 112]` to uncalibrated outputs, `[N, 10]` or `[N, 11]`."""
         return self.network(batch)  # type: ignore[no-any-return]
 
     @torch.jit.export
