@@ -1,0 +1,341 @@
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from app.artifact import load_module, open_artifact
+from training import checkpoint, train
+from training.datasets import FOLDERS, DataError, load_split
+from training.networks import normalise
+from training.options import from_arguments
+from training.trainer import Trainer
+
+ROOT = Path(__file__).resolve().parents[2]
+TEN = FOLDERS[:10]
+
+
+@pytest.fixture
+def data(make_tree: Callable[..., Path]) -> Path:
+    """Ten classes of stripes: 8 images each to train on, 2 to watch."""
+    make_tree("data/train", dict.fromkeys(TEN, 8))
+    return make_tree("data/valid", dict.fromkeys(TEN, 2), first=100).parent
+
+
+def flags(data: Path, output: Path, **changed: object) -> list[str]:
+    chosen = {
+        "data": data,
+        "output": output,
+        "epochs": 2,
+        "batch-size": 16,
+        "learning-rate": 0.02,
+        "small-size": 32,
+        "small-share": 1,
+        "precision": "float32",
+        "threads": 1,
+        "ema-decay": 0.5,
+        "diagnose": "warn",
+    } | {name.replace("_", "-"): value for name, value in changed.items()}
+    return [text for name, value in chosen.items() for text in (f"--{name}", str(value))]
+
+
+def parse(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    train.add_arguments(parser)
+    return parser.parse_args(arguments)
+
+
+def run(arguments: list[str]) -> int:
+    try:
+        return train.run(parse(arguments))
+    finally:
+        torch.set_num_threads(os.cpu_count() or 1)
+        for name in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(name, signal.default_int_handler)
+
+
+def history(output: Path) -> list[dict[str, float]]:
+    lines = (output / "history.jsonl").read_text().splitlines()
+    return [
+        {key: value for key, value in json.loads(line).items() if "second" not in key}
+        for line in lines
+    ]
+
+
+def weights(output: Path) -> dict[str, torch.Tensor]:
+    return checkpoint.result(checkpoint.load(output))
+
+
+def assert_same_result(one: Path, other: Path) -> None:
+    assert history(one) == history(other)
+    ours, theirs = weights(one), weights(other)
+    assert ours.keys() == theirs.keys()
+    for name, value in ours.items():
+        torch.testing.assert_close(value, theirs[name], rtol=0, atol=0, msg=name)
+
+
+def test_a_run_leaves_an_artifact_that_has_learnt(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status = run(flags(data, tmp_path / "run", epochs=4, version="1.2.3", augment=0))
+
+    assert status == 0
+    records = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "{" in line]
+    assert [record["epoch"] for record in records] == [1, 2, 3, 4]
+    assert records[-1]["train_loss"] < records[0]["train_loss"]
+    assert list((tmp_path / "run/tensorboard").iterdir())
+    artifact = open_artifact(tmp_path / "run/model.pt")
+    assert artifact.card.version == "1.2.3"
+    assert artifact.card.hyperparameters["epochs"] == 4
+    assert artifact.card.sources[0].images == 80
+    assert not artifact.card.can_reject
+    # The card's figure is what the artifact answers.
+    valid = load_split(data / "valid", progress=False)
+    module = load_module(artifact.path, "float32")
+    with torch.inference_mode():
+        answers = module.logits(normalise(valid.images)).argmax(dim=1)
+    accuracy = (answers == valid.labels).double().mean().item()
+    assert accuracy == pytest.approx(artifact.card.figures["data/valid"].accuracy)
+    assert artifact.golden
+
+
+class _InterruptedAfter(Trainer):
+    """A trainer to whom SIGTERM comes within a step."""
+
+    steps = 7
+
+    def _step(self, images: torch.Tensor, labels: torch.Tensor) -> None:
+        super()._step(images, labels)
+        if self.step == self.steps:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.mark.parametrize("changed", [{}, {"optimizer": "adamw", "learning_rate": 0.001}])
+def test_an_interrupted_run_goes_on_to_the_same_result(
+    data: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    changed: dict[str, object],
+) -> None:
+    assert run(flags(data, tmp_path / "whole", **changed)) == 0
+    with monkeypatch.context() as patch:
+        patch.setattr(train, "Trainer", _InterruptedAfter)
+        assert run(flags(data, tmp_path / "parts", **changed)) == train.INTERRUPTED
+    assert "--resume goes on" in capsys.readouterr().out
+    assert checkpoint.load(tmp_path / "parts")["step"] == 7  # of 5 an epoch
+    assert run(flags(data, tmp_path / "parts", resume="true", **changed)) == 0
+
+    assert_same_result(tmp_path / "whole", tmp_path / "parts")
+
+
+def test_resuming_with_other_hyperparameters_is_refused(data: Path, tmp_path: Path) -> None:
+    run(flags(data, tmp_path / "run", epochs=1))
+
+    with pytest.raises(checkpoint.CheckpointError, match=r"batch_size was 16 and is 32"):
+        run(flags(data, tmp_path / "run", epochs=1, batch_size=32, resume="true"))
+
+
+def test_early_stop_gives_the_best_epoch(data: Path, tmp_path: Path) -> None:
+    # A rate of zero: no epoch after the first is better.
+    run(flags(data, tmp_path / "run", epochs=7, early_stop=2, learning_rate=0))
+
+    state = checkpoint.load(tmp_path / "run")
+    losses = [record["valid_loss"] for record in state["history"]]
+    assert len(losses) < 7
+    assert state["best"]["epoch"] == losses.index(min(losses)) + 1
+    assert len(losses) == state["best"]["epoch"] + 2
+
+
+def test_other_makes_a_model_that_can_reject(
+    make_tree: Callable[..., Path], tmp_path: Path
+) -> None:
+    make_tree("data/train", dict.fromkeys(FOLDERS, 8))
+    data = make_tree("data/valid", dict.fromkeys(FOLDERS, 2), first=100).parent
+
+    assert run(flags(data, tmp_path / "run", epochs=1)) == 0
+
+    artifact = open_artifact(tmp_path / "run/model.pt")
+    assert artifact.card.can_reject
+    probabilities, garment = load_module(artifact.path, "float32")(
+        [torch.zeros(3, 50, 40, dtype=torch.uint8)]
+    )
+    assert probabilities.shape == (1, 10)
+    assert 0 < garment.item() < 1
+
+
+def test_a_run_that_cannot_learn_is_stopped(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status = run(flags(data, tmp_path / "run", learning_rate=1e6, diagnose="stop"))
+
+    assert status == 1
+    assert "loss_not_finite" in capsys.readouterr().err
+    assert not (tmp_path / "run/model.pt").exists()
+
+
+@pytest.mark.slow
+def test_profile_says_where_the_time_goes(data: Path, tmp_path: Path) -> None:
+    run(flags(data, tmp_path / "run", epochs=6, profile=tmp_path / "profile"))
+
+    table = (tmp_path / "profile/profile.txt").read_text()
+    for phase in ("data", "forward", "backward", "optimiser"):
+        assert phase in table
+    assert (tmp_path / "profile/trace.json").stat().st_size > 1_000
+
+
+def test_rare_classes_are_drawn_as_often_where_there_is_imbalance(
+    make_tree: Callable[..., Path], tmp_path: Path
+) -> None:
+    from training.batches import Batches
+
+    tree = make_tree("train", {"Coat": 40, "Bag": 4})
+    split = load_split(tree, size=32, progress=False)
+    drawn = {}
+    for balance in ("auto", "off"):
+        options = from_arguments(parse(flags(tree, tmp_path, balance=balance, batch_size=44)))
+        batches = Batches(split, options, 0, 1, torch.device("cpu"))
+        labels = torch.cat(
+            [labels for epoch in range(20) for _, labels in batches.in_epoch(epoch, 32, 0)]
+        )
+        drawn[balance] = (labels == FOLDERS.index("Bag")).float().mean().item()
+
+    assert drawn["auto"] == pytest.approx(0.5, abs=0.08)
+    assert drawn["off"] == pytest.approx(4 / 44, abs=0.001)
+
+
+def test_the_processes_of_a_run_share_each_batch(
+    make_tree: Callable[..., Path], tmp_path: Path
+) -> None:
+    from training.batches import Batches
+
+    split = load_split(make_tree("train", {"Coat": 10, "Bag": 9}), size=32, progress=False)
+    options = from_arguments(parse(flags(tmp_path, tmp_path, batch_size=6)))
+    cpu = torch.device("cpu")
+    alone = list(Batches(split, options, 0, 1, cpu).in_epoch(1, 32, 0))
+    pair = [list(Batches(split, options, rank, 2, cpu).in_epoch(1, 32, 0)) for rank in (0, 1)]
+
+    assert len(alone) == len(pair[0]) == len(pair[1]) == 3
+    for (images, _), (first, _), (second, _) in zip(alone, *pair, strict=True):
+        assert torch.equal(images[0::2], first)
+        assert torch.equal(images[1::2], second)
+
+
+def test_channels_of_sagemaker_are_found(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SM_MODEL_DIR", str(tmp_path / "model"))
+    monkeypatch.setenv("SM_OUTPUT_DATA_DIR", str(tmp_path / "output"))
+    options = from_arguments(parse([]))
+    assert options.model_dir == tmp_path / "model"
+    assert options.output == tmp_path / "output"
+    with pytest.raises(DataError, match="give --data, or start this on SageMaker"):
+        train.splits_of(options)
+
+    monkeypatch.setenv("SM_CHANNEL_TRAINING", str(data))
+    whole = train.splits_of(options)
+    monkeypatch.delenv("SM_CHANNEL_TRAINING")
+    monkeypatch.setenv("SM_CHANNEL_TRAIN", str(data / "train"))
+    monkeypatch.setenv("SM_CHANNEL_VALID", str(data / "valid"))
+    assert (
+        train.splits_of(options)
+        == whole
+        == {
+            "train": data / "train",
+            "valid": data / "valid",
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (["--output", "x", "--epochs", "0"], "0 is not within 1 to 10000"),
+        (["--output", "x", "--augment", "much"], "'much' is not a number"),
+        (["--output", "x", "--architecture", "resnet50"], "invalid choice"),
+        (["--output", "x", "--resume", "perhaps"], "expected true or false"),
+    ],
+)
+def test_wrong_flags_are_told(
+    arguments: list[str], problem: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        parse(arguments)
+    assert problem in capsys.readouterr().err
+
+
+def start(*command: object, **environment: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, *map(str, command)],
+        cwd="/",  # SageMaker's working directory is not the project's
+        env=os.environ | {"OMP_NUM_THREADS": "1"} | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+@pytest.mark.slow
+def test_two_processes_train_one_model(data: Path, tmp_path: Path) -> None:
+    process = start(
+        "-m", "torch.distributed.run", "--nproc-per-node", 2, "--master-port", 29511,
+        ROOT / "training/train.py", *flags(data, tmp_path / "run"),
+    )  # fmt: skip
+    said, _ = process.communicate(timeout=280)
+
+    assert process.returncode == 0, said
+    assert "2 x cpu" in said
+    assert [record["epoch"] for record in history(tmp_path / "run")] == [1, 2]
+    open_artifact(tmp_path / "run/model.pt")
+
+
+@pytest.mark.slow
+def test_started_as_sagemaker_does_and_stopped_as_a_spot_instance_is(
+    data: Path, tmp_path: Path
+) -> None:
+    environment = {
+        "SM_MODEL_DIR": str(tmp_path / "model"),
+        "SM_OUTPUT_DATA_DIR": str(tmp_path / "output"),
+        "SM_CHANNEL_TRAINING": str(data),
+    }
+    unsaid = ("--data", "--output")
+    pairs = zip(*[iter(flags(data, tmp_path, epochs=60))] * 2, strict=True)
+    arguments = [text for pair in pairs if pair[0] not in unsaid for text in pair]
+    process = start(ROOT / "training/train.py", *arguments, **environment)
+    assert process.stdout is not None
+    for line in process.stdout:
+        if '"epoch": 2' in line:
+            break
+    process.send_signal(signal.SIGTERM)
+    sent = time.monotonic()
+    said, _ = process.communicate(timeout=60)
+
+    assert process.returncode == train.INTERRUPTED, said
+    assert time.monotonic() - sent < 30, "a spot instance has two minutes, a container 30 s"
+    assert not (tmp_path / "model/model.pt").exists()
+    epochs = len(checkpoint.load(tmp_path / "output")["history"])
+    assert 2 <= epochs < 60
+
+    # The second instance finds the checkpoint, and ends early here by its own rule.
+    more = start(ROOT / "training/train.py", *arguments, "--resume", "true", **environment)
+    said, _ = more.communicate(timeout=280)
+    assert more.returncode == 0, said
+    assert f"resumed after epoch {epochs}" in said
+    assert len(history(tmp_path / "output")) == 60
+    open_artifact(tmp_path / "model/model.pt")
+
+
+def test_the_entry_point_tells_a_users_mistake_in_a_line(tmp_path: Path) -> None:
+    process = start(ROOT / "training/train.py", "--data", tmp_path, "--output", tmp_path / "run")
+    said, _ = process.communicate(timeout=100)
+
+    assert process.returncode == 2
+    assert said.splitlines()[-1].startswith(f"error: {tmp_path} has none of train, valid, test")
+    assert "Traceback" not in said

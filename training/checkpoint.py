@@ -1,0 +1,81 @@
+"""Checkpoints: written whole or not at all, and only resumed by the run that they belong to."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+
+FILE = "checkpoint.pt"
+
+
+class CheckpointError(Exception):
+    """The checkpoint cannot be read, or belongs to a run with other hyperparameters."""
+
+
+def save(folder: Path, state: dict[str, Any]) -> Path:
+    """Write `state` as the folder's checkpoint: a crash in between leaves the last one."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / FILE
+    partial = path.with_suffix(".partial")
+    with partial.open("wb") as file:
+        torch.save(state, file)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+    return path
+
+
+def load(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
+    """Read a checkpoint, or the one in a folder.
+
+    Raises:
+        CheckpointError: there is none, or it is damaged.
+    """
+    path = path / FILE if path.is_dir() else path
+    try:
+        state = torch.load(path, map_location=device, weights_only=True)
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{path}: no checkpoint there") from error
+    except Exception as error:  # torch.load raises whatever pickle and zip do
+        raise CheckpointError(f"{path}: cannot be read: {error}") from error
+    if not isinstance(state, dict) or "hyperparameters" not in state:
+        raise CheckpointError(f"{path}: not a checkpoint of this project")
+    return state
+
+
+def check_same_run(path: Path, theirs: dict[str, Any], ours: dict[str, Any]) -> None:
+    """A run is resumed with the hyperparameters that it began with.
+
+    Raises:
+        CheckpointError: naming each one that differs.
+    """
+    differing = [
+        f"{name} was {theirs.get(name)!r} and is {ours.get(name)!r}"
+        for name in sorted({*theirs, *ours})
+        if theirs.get(name) != ours.get(name)
+    ]
+    if differing:
+        raise CheckpointError(
+            f"{path} was written by another run: {'; '.join(differing)}. Give the same flags, or "
+            "another --output"
+        )
+
+
+def result(state: dict[str, Any]) -> dict[str, torch.Tensor]:
+    """The weights that a run gives: of the best epoch where it stops early, else the average."""
+    if state["best"]["network"] is not None:
+        return dict(state["best"]["network"])
+    prefix = "module."
+    return {
+        name.removeprefix(prefix): value
+        for name, value in state["average"].items()
+        if name.startswith(prefix)
+    }
+
+
+def outputs(weights: dict[str, torch.Tensor]) -> int:
+    """How many outputs the network of these weights has: the length of its last bias."""
+    return len(next(reversed([value for name, value in weights.items() if "bias" in name])))

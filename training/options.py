@@ -1,0 +1,234 @@
+"""What can be tuned in a training run: one dataclass, filled from the command line.
+
+SageMaker hands hyperparameters over as flags and folders as environment variables, so a flag's
+default is the SageMaker variable where there is one. Flags take one value each: that is what
+both of SageMaker's ways of starting a script can pass.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import sys
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Literal
+
+from training.networks import ARCHITECTURES, INPUT_SIZE, Architecture
+
+IMBALANCE = 1.5
+"""Beyond this ratio of the largest class to the smallest, `--balance auto` balances."""
+
+SAGEMAKER_CHECKPOINTS = Path("/opt/ml/checkpoints")
+
+
+@dataclass(frozen=True)
+class Options:
+    """Everything that a training run depends on; see `add_arguments` for what each one means."""
+
+    data: Path | None
+    output: Path
+    model_dir: Path
+    checkpoint_dir: Path
+    version: str
+    architecture: Architecture
+    pretrained: bool
+    epochs: int
+    batch_size: int
+    optimizer: Literal["sgd", "adamw"]
+    learning_rate: float
+    momentum: float
+    weight_decay: float
+    warmup: float
+    label_smoothing: float
+    ema_decay: float
+    augment: float
+    balance: Literal["auto", "on", "off"]
+    small_size: int
+    small_share: float
+    precision: Literal["auto", "float32", "bfloat16"]
+    early_stop: int
+    seed: int
+    threads: int
+    resume: bool
+    diagnose: Literal["stop", "warn", "off"]
+    profile: Path | None
+    command: str
+
+    @property
+    def small_epochs(self) -> int:
+        """How many epochs, the first ones, see images of `small_size`."""
+        return round(self.epochs * self.small_share)
+
+    def hyperparameters(self) -> dict[str, str | int | float | bool | None]:
+        """What decides the result: what a resumed run must share, and the model card shows."""
+        elsewhere = {"data", "output", "model_dir", "checkpoint_dir", "version", "resume"}
+        elsewhere |= {"threads", "profile", "diagnose", "command"}
+        return {
+            item.name: getattr(self, item.name)
+            for item in fields(self)
+            if item.name not in elsewhere
+        }
+
+
+def switch(text: str) -> bool:
+    """A truth value as SageMaker passes it (`--pretrained true`)."""
+    if text.lower() in ("true", "1", "yes", "on"):
+        return True
+    if text.lower() in ("false", "0", "no", "off"):
+        return False
+    raise argparse.ArgumentTypeError(f"expected true or false, not {text!r}")
+
+
+def _number(kind: type[int] | type[float], low: float, high: float) -> Any:
+    def parse(text: str) -> int | float:
+        try:
+            value = kind(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"{text} is not within {low:g} to {high:g}")
+        return value
+
+    return parse
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the flags; the defaults are good for Fashion-MNIST on a laptop."""
+    environment = os.environ
+    output = environment.get("SM_OUTPUT_DATA_DIR")
+    add = parser.add_argument_group("folders").add_argument
+    add("--data", type=Path, help="prepared data (default: the channels SM_CHANNEL_*)")
+    add(
+        "--output",
+        type=Path,
+        default=output and Path(output),
+        required=output is None,
+        help="for the history and TensorBoard, and what has no folder of its own (default: "
+        "SM_OUTPUT_DATA_DIR)",
+    )
+    model_dir = environment.get("SM_MODEL_DIR")
+    add(
+        "--model-dir",
+        type=Path,
+        default=model_dir and Path(model_dir),
+        help="for the artifact model.pt (default: SM_MODEL_DIR, else the output)",
+    )
+    add("--checkpoint-dir", type=Path, help="default: SageMaker's if it is there, else the output")
+    add("--version", default="0.0.0", help="version of the artifact (default: %(default)s)")
+    flag: dict[str, Any] = {"type": switch, "nargs": "?", "const": True, "default": False}
+    add("--resume", **flag, help="go on from the last checkpoint, if there is one")
+
+    add = parser.add_argument_group("network").add_argument
+    add("--architecture", choices=ARCHITECTURES, default="resnet18", help="default: %(default)s")
+    add("--pretrained", **flag, help="start from torchvision's ImageNet weights")
+
+    add = parser.add_argument_group("hyperparameters (default)").add_argument
+    add("--epochs", type=_number(int, 1, 10_000), default=16, help="%(default)s")
+    add(
+        "--batch-size",
+        type=_number(int, 2, 65_536),
+        default=128,
+        help="over all processes (%(default)s)",
+    )
+    add(
+        "--optimizer",
+        choices=("sgd", "adamw"),
+        default="sgd",
+        help="sgd is with Nesterov's momentum (%(default)s)",
+    )
+    add(
+        "--learning-rate",
+        type=_number(float, 0, 1e6),
+        help="the peak of one-cycle (0.1 for sgd, 0.002 for adamw; a tenth for vgg16, and a "
+        "tenth with --pretrained)",
+    )
+    add("--momentum", type=_number(float, 0, 0.9999), default=0.9, help="of sgd (%(default)s)")
+    add(
+        "--weight-decay",
+        type=_number(float, 0, 10),
+        help="not for biases and normalisation (0.0005 for sgd, 0.05 for adamw)",
+    )
+    add(
+        "--warmup",
+        type=_number(float, 0, 0.9),
+        default=0.15,
+        help="share of the steps in which the rate rises (%(default)s)",
+    )
+    add("--label-smoothing", type=_number(float, 0, 0.9), default=0.0, help="%(default)s")
+    add(
+        "--ema-decay",
+        type=_number(float, 0, 0.99999),
+        default=0.998,
+        help="of the averaged weights, which are the result; 0 is none (%(default)s)",
+    )
+    add(
+        "--augment",
+        type=_number(float, 0, 1),
+        default=0.4,
+        help="strength of the augmentation, 0 to 1 (%(default)s)",
+    )
+    add(
+        "--balance",
+        choices=("auto", "on", "off"),
+        default="auto",
+        help="draw rare classes more often; auto: where the largest class is over 1.5 times the "
+        "smallest (%(default)s)",
+    )
+    add(
+        "--small-size",
+        type=_number(int, 32, INPUT_SIZE),
+        default=64,
+        help="edge in pixels of the first epochs' images; faster (%(default)s)",
+    )
+    add(
+        "--small-share",
+        type=_number(float, 0, 1),
+        default=0.75,
+        help=f"share of the epochs at that size, the rest is at {INPUT_SIZE} (%(default)s)",
+    )
+    add(
+        "--early-stop",
+        type=_number(int, 0, 10_000),
+        default=0,
+        help="stop after so many epochs without a lower loss on valid, and take the best epoch; "
+        "0 is never (%(default)s)",
+    )
+    add("--seed", type=_number(int, 0, 2**31), default=0, help="%(default)s")
+
+    add = parser.add_argument_group("running").add_argument
+    add(
+        "--precision",
+        choices=("auto", "float32", "bfloat16"),
+        default="auto",
+        help="auto: bfloat16 where the processor is fast at it",
+    )
+    add("--threads", type=_number(int, 0, 1024), default=0, help="0: PyTorch's choice")
+    add(
+        "--diagnose",
+        choices=("stop", "warn", "off"),
+        default="stop",
+        help="what to do about a run that goes wrong (%(default)s)",
+    )
+    add("--profile", type=Path, help="folder for a profile of the first steps")
+
+
+def from_arguments(arguments: argparse.Namespace) -> Options:
+    """The options of a parsed command line, with the defaults that depend on others."""
+    names = [item.name for item in fields(Options) if item.name != "command"]
+    values = {name: getattr(arguments, name) for name in names}
+    flags = sys.argv[2:] if sys.argv[1:2] == ["train"] else sys.argv[1:]
+    values["command"] = shlex.join(["python", "-m", "training", "train", *flags])
+    if values["learning_rate"] is None:
+        base = 0.1 if values["optimizer"] == "sgd" else 0.002
+        if values["architecture"] == "vgg16":  # it has no batch normalisation
+            base /= 10
+        values["learning_rate"] = base / 10 if values["pretrained"] else base
+    if values["weight_decay"] is None:
+        values["weight_decay"] = 5e-4 if values["optimizer"] == "sgd" else 0.05
+    values["model_dir"] = values["model_dir"] or values["output"]
+    if values["checkpoint_dir"] is None:
+        in_sagemaker = SAGEMAKER_CHECKPOINTS.is_dir()
+        values["checkpoint_dir"] = SAGEMAKER_CHECKPOINTS if in_sagemaker else values["output"]
+    return Options(**values)

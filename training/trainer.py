@@ -1,0 +1,231 @@
+"""The training loop: one-cycle, averaged weights, checkpoints that can be resumed anywhere.
+
+All random numbers of a step follow from the seed and the step's number, so a run that was
+interrupted and resumed, even within an epoch, gives the same result as one that was not.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+import time
+from contextlib import AbstractContextManager
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils.tensorboard import SummaryWriter
+from tqdm import tqdm
+
+from training import checkpoint
+from training.augment import augment
+from training.batches import Batches
+from training.datasets import Split
+from training.diagnose import Diagnosis
+from training.distributed import Processes
+from training.networks import INPUT_SIZE, channels_last, normalise
+from training.optimisation import make_average, make_optimizer, one_cycle, update_average
+from training.options import Options
+from training.profiling import Profile
+
+
+class RunInterrupted(Exception):
+    """The run was asked to end; its checkpoint is written."""
+
+
+class Trainer:
+    """Trains one network on one split and watches another."""
+
+    def __init__(
+        self,
+        network: nn.Module,
+        splits: dict[str, Split],
+        options: Options,
+        processes: Processes,
+        diagnosis: Diagnosis | None,
+        profile: Profile,
+        precision: torch.dtype,
+    ) -> None:
+        """Make everything ready for the first step; `splits` are `train` and `valid`."""
+        self.options, self.processes, self.profile = options, processes, profile
+        self.diagnosis, self.precision = diagnosis, precision
+        device, rank, world = processes.device, processes.rank, processes.world
+        self.network = channels_last(network.to(device))
+        self.average = make_average(self.network)
+        self.parallel = processes.wrap(self.network)
+        self.optimizer = make_optimizer(self.network, options)
+        self.train = Batches(splits["train"], options, rank, world, device)
+        self.valid = Batches(splits["valid"], options, rank, world, device)
+        self.step = 0
+        self.sums = torch.zeros(3, dtype=torch.float64)  # loss, right answers, images
+        self.history: list[dict[str, Any]] = []
+        self.best: dict[str, Any] = {"valid_loss": math.inf, "epoch": 0, "network": None}
+        self.interrupted = False
+
+    def fit(self) -> None:
+        """Train to the end; the result is `average`.
+
+        Raises:
+            RunInterrupted: `interrupted` was set from outside; a checkpoint is written.
+            TrainingStopped: a rule of the diagnosis ended the run.
+        """
+        is_first = self.processes.is_first
+        writer = SummaryWriter(self.options.output / "tensorboard") if is_first else None
+        while len(self.history) < self.options.epochs and not self._stops_early():
+            self._epoch()
+            if writer is not None:
+                for name, value in self.history[-1].items():
+                    writer.add_scalar(name, value, len(self.history))
+                writer.flush()
+        if writer is not None:
+            writer.close()
+        if self.best["network"] is not None:
+            self.average.module.load_state_dict(self.best["network"])
+
+    def _stops_early(self) -> bool:
+        waited = len(self.history) - int(self.best["epoch"])
+        return 0 < self.options.early_stop <= waited
+
+    def _epoch(self) -> None:
+        epoch, started = len(self.history) + 1, time.monotonic()
+        size = self.options.small_size if epoch <= self.options.small_epochs else INPUT_SIZE
+        self.parallel.train()
+        first_step = self.step - (epoch - 1) * self.train.steps
+        bar = tqdm(
+            self.train.in_epoch(epoch, size, first_step),
+            f"epoch {epoch}/{self.options.epochs}, {size} px",
+            self.train.steps,
+            initial=first_step,
+            unit="step",
+            mininterval=0.1 if sys.stderr.isatty() else 30,  # a log wants a line now and then
+            disable=not self.processes.is_first,
+        )
+        for images, labels in bar:
+            self._step(images, labels)
+            loss, right, seen = self.sums.tolist()
+            rate = (bar.format_dict["rate"] or 0.0) * self.options.batch_size
+            text = f"loss {loss / seen:.3f}, accuracy {right / seen:.2%}, {rate:.0f} images/s"
+            bar.set_postfix_str(text, refresh=False)
+            if self.processes.any(self.interrupted):
+                self.save()
+                raise RunInterrupted
+        train_loss, train_accuracy, seen = self._means(self.sums)
+        self.sums.zero_()
+        valid_loss, valid_accuracy = self._validate(size)
+        seconds = time.monotonic() - started
+        self.history.append(
+            {
+                "epoch": epoch,
+                "size": size,
+                "train_loss": round(train_loss, 5),
+                "train_accuracy": round(train_accuracy, 5),
+                "valid_loss": round(valid_loss, 5),
+                "valid_accuracy": round(valid_accuracy, 5),
+                "learning_rate": round(self.optimizer.param_groups[0]["lr"], 7),
+                "images_per_second": round(seen / seconds, 1),
+                "seconds": round(seconds, 1),
+            }
+        )
+        if self.options.early_stop and valid_loss < self.best["valid_loss"]:
+            state = {key: value.clone() for key, value in self.average.module.state_dict().items()}
+            self.best = {"valid_loss": valid_loss, "epoch": epoch, "network": state}
+        self._report_epoch()
+        self.save()
+        if self.diagnosis is not None:
+            self.diagnosis.check_epoch(
+                epoch, train_loss, valid_loss, train_accuracy, valid_accuracy
+            )
+
+    def _report_epoch(self) -> None:
+        if self.processes.is_first:
+            lines = [json.dumps(record) for record in self.history]
+            print(lines[-1], flush=True)
+            (self.options.output / "history.jsonl").write_text("\n".join(lines) + "\n")
+
+    def _step(self, images: Tensor, labels: Tensor) -> None:
+        options, phase = self.options, self.profile.phase
+        seed = (options.seed * 1_000_003 + self.step) * 1_009 + self.processes.rank
+        torch.manual_seed(seed)  # dropout
+        with phase("data"):
+            generator = torch.Generator(images.device).manual_seed(seed)
+            batch = normalise(augment(images, options.augment, generator))
+        with phase("forward"), self._autocast():
+            logits = self.parallel(batch).float()
+            loss = F.cross_entropy(logits, labels, label_smoothing=options.label_smoothing)
+        with phase("backward"):
+            self.optimizer.zero_grad()
+            loss.backward()
+        if self.diagnosis is not None:
+            if self.step == 0:
+                self.diagnosis.check_start(loss.item(), logits.shape[1])
+            self.diagnosis.check_step(self.step, loss.item())
+        with phase("optimiser"):
+            progress = self.step / (self.train.steps * options.epochs)
+            for group in self.optimizer.param_groups:
+                group["lr"] = options.learning_rate * one_cycle(progress, options.warmup)
+            self.optimizer.step()
+            update_average(self.average, self.network, options.ema_decay, self.step)
+        self.profile.step()
+        self.step += 1
+        right = (logits.argmax(dim=1) == labels).sum().item()
+        self.sums += torch.tensor([loss.item() * len(labels), right, len(labels)])
+
+    @torch.inference_mode()
+    def _validate(self, size: int) -> tuple[float, float]:
+        """Mean loss and accuracy of the averaged weights on the valid split."""
+        self.average.eval()
+        sums = torch.zeros(3, dtype=torch.float64)
+        for images, labels in self.valid.in_order(size):
+            with self._autocast():
+                logits = self.average(normalise(images)).float()
+            loss = F.cross_entropy(logits, labels, reduction="sum").item()
+            right = (logits.argmax(dim=1) == labels).sum().item()
+            sums += torch.tensor([loss, right, len(labels)])
+        return self._means(sums)[:2]
+
+    def _means(self, sums: Tensor) -> tuple[float, float, float]:
+        """Loss and accuracy per image, and the number of images, over all processes."""
+        loss, right, seen = self.processes.sum(sums).tolist()
+        return loss / seen, right / seen, seen
+
+    def _autocast(self) -> AbstractContextManager[Any]:
+        enabled = self.precision != torch.float32
+        return torch.autocast(self.processes.device.type, dtype=self.precision, enabled=enabled)
+
+    def save(self) -> None:
+        """Write the checkpoint; within an epoch, its sums so far are kept too."""
+        sums = self.processes.sum(self.sums)
+        if not self.processes.is_first:
+            return
+        state = {
+            "hyperparameters": self.options.hyperparameters(),
+            "command": self.options.command,
+            "network": self.network.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "step": self.step,
+            "sums": sums,
+            "history": self.history,
+            "best": self.best,
+            "diagnosis": self.diagnosis.state_dict if self.diagnosis else None,
+        }
+        checkpoint.save(self.options.checkpoint_dir, state)
+
+    def resume(self) -> bool:
+        """Go on from the checkpoint, if there is one."""
+        path = self.options.checkpoint_dir / checkpoint.FILE
+        if not path.exists():
+            return False
+        state = checkpoint.load(path, self.processes.device)
+        checkpoint.check_same_run(path, state["hyperparameters"], self.options.hyperparameters())
+        self.network.load_state_dict(state["network"])
+        self.average.load_state_dict(state["average"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.step, self.history, self.best = state["step"], state["history"], state["best"]
+        if self.processes.is_first:  # the others count from zero: what is saved is the sum of all
+            self.sums = state["sums"].cpu()
+        if self.diagnosis is not None and state["diagnosis"]:
+            self.diagnosis.load_state_dict(state["diagnosis"])
+        return True
