@@ -1,80 +1,114 @@
-"""Make the artifact of a trained network: script it, put its card in, and prove it."""
+"""Make the artifact of a trained network: calibrate it, script it, prove it, describe it.
+
+`train` does this at its end; the command does it again, with another version or after a run that
+was ended early. The artifact is written only if it answers as the trained network does.
+
+    python -m training export runs/first --data data/fashion-mnist --version 1.0.0
+"""
 
 from __future__ import annotations
 
-import base64
-import copy
-import io
-from collections.abc import Sequence
+import argparse
+from collections.abc import Mapping
 from pathlib import Path
 
-import torch
-from PIL import Image
 from torch import Tensor, nn
 
-from app.artifact import (
-    CARD_FILE,
-    CATEGORIES,
-    GOLDEN_FILE,
-    Golden,
-    ModelCard,
-    Precision,
-    golden_json,
-    load_module,
+from training import checkpoint, metrics
+from training.calibrate import calibrate
+from training.card import Provenance, model_card, sources_of
+from training.datasets import DataError, Split, find_splits, load_split
+from training.networks import GarmentModel, build_network, channels_last
+from training.scripted import (
+    check_parity,
+    golden_images,
+    round_to_float16,
+    run_logits,
+    save_artifact,
 )
-from training.networks import GarmentModel
-
-MAX_DIFFERENCE = 1e-4
-"""Largest difference of probabilities between the eager and the exported model, in float32."""
-
-MIN_AGREEMENT = 0.999
-"""Share of images to which the exported model in bfloat16 gives the eager model's class."""
 
 
-class ParityError(Exception):
-    """The exported model does not answer as the trained one does."""
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("run", type=Path, help="folder of a training run, or its checkpoint.pt")
+    parser.add_argument("--data", type=Path, required=True, help="the prepared data of that run")
+    parser.add_argument("--version", required=True, help="version of the artifact, such as 1.0.0")
+    parser.add_argument("--output", type=Path, help="default: model.pt in the run's folder")
 
 
-def round_to_float16(network: nn.Module) -> None:
-    """Round the weight matrices, in place, to what float16 can hold; they stay float32.
-
-    Biases and the statistics of batch normalisation are few and keep their precision.
-    """
-    with torch.no_grad():
-        for parameter in network.parameters():
-            if parameter.ndim > 1:
-                parameter.copy_(parameter.half().float())
-
-
-def golden_images(model: GarmentModel, images: Sequence[Tensor]) -> list[Golden]:
-    """What the float32 model answers to uint8 RGB `[3, H, W]` images."""
-    with torch.inference_mode():
-        probabilities = model(list(images))[0]
-    golden = []
-    for image, row in zip(images, probabilities, strict=True):
-        png = io.BytesIO()
-        Image.fromarray(image.permute(1, 2, 0).numpy()).save(png, "PNG", optimize=True)
-        golden.append(
-            Golden(
-                png=base64.b64encode(png.getvalue()),
-                label=CATEGORIES[int(row.argmax())],
-                probabilities=row.tolist(),
-            )
-        )
-    return golden
-
-
-def save_artifact(model: GarmentModel, card: ModelCard, golden: list[Golden], path: Path) -> None:
-    """Write the artifact, its weight matrices as float16; the file appears whole or not at all."""
-    stored = copy.deepcopy(model).eval()
-    for parameter in stored.parameters():
-        parameter.requires_grad_(False)
-        if parameter.ndim > 1:
-            parameter.data = parameter.data.half()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    torch.jit.script(stored).save(
-        str(partial),
-        _extra_files={CARD_FILE: card.model_dump_json(indent=1), GOLDEN_FILE: golden_json(golden)},
+def run(arguments: argparse.Namespace) -> int:
+    """Export the result of a run from its checkpoint."""
+    state = checkpoint.load(arguments.run)
+    hyperparameters = state["hyperparameters"]
+    weights = checkpoint.result(state)
+    network = build_network(hyperparameters["architecture"], checkpoint.outputs(weights))
+    network.load_state_dict(weights)
+    splits = find_splits(arguments.data)
+    folder = arguments.run if arguments.run.is_dir() else arguments.run.parent
+    told = Provenance(
+        arguments.version,
+        hyperparameters["architecture"],
+        hyperparameters,
+        state["command"],
+        sources_of(splits),
     )
-    partial.replace(path)
+    export(network, splits, told, arguments.output or folder / "model.pt")
+    return 0
+
+
+def export(network: nn.Module, splits: Mapping[str, Path], told: Provenance, path: Path) -> None:
+    """Write the artifact at `path` and print what its proof measured.
+
+    Args:
+        network: `[N, 3, S, S]` to logits; it is rounded to float16's precision in place.
+        splits: the data of the run: `valid` calibrates, it and `test` are reported.
+        told: what the card says of the run.
+        path: of the artifact.
+
+    Raises:
+        ParityError: the artifact answers otherwise than the network; nothing is written.
+        DataError: there is no valid split.
+    """
+    if "valid" not in splits:
+        raise DataError("an artifact is calibrated on the 'valid' split, and there is none")
+    loaded = {name: load_split(splits[name]) for name in ("valid", "test") if name in splits}
+    network = channels_last(network.float().cpu().eval())
+    round_to_float16(network)
+    logits = {name: run_logits(network, split.images) for name, split in loaded.items()}
+    valid = loaded["valid"]
+    calibration = calibrate(logits["valid"], valid.labels)
+    model = GarmentModel(network, calibration.temperature, logits["valid"].shape[1] > 10).eval()
+    figures = {
+        name: metrics.figures(model.calibrate(logits[name])[0].numpy(), split.labels.numpy())
+        for name, split in loaded.items()
+    }
+    source = splits["valid"].parent.name
+    card = model_card(
+        told,
+        parameters=sum(parameter.numel() for parameter in network.parameters()),
+        calibration=calibration,
+        figures={f"{source}/{name}": measured for name, measured in figures.items()},
+        valid=figures["valid"],
+    )
+    golden = golden_images(model, _typical_images(model, logits["valid"], valid))
+    candidate = path.with_suffix(".candidate")
+    try:
+        save_artifact(model, card, golden, candidate)
+        said = check_parity(model, candidate, valid.images, logits["valid"])
+        candidate.replace(path)
+    finally:
+        candidate.unlink(missing_ok=True)
+    print(f"{path}, {path.stat().st_size / 1e6:.1f} MB: {said}", flush=True)
+    for name, measured in card.figures.items():
+        print(f"{name}: accuracy {measured.accuracy:.2%}, ECE {measured.ece:.3f}", flush=True)
+
+
+def _typical_images(model: GarmentModel, logits: Tensor, valid: Split) -> list[Tensor]:
+    """One image per category that is answered rightly and with little doubt."""
+    probabilities = model.calibrate(logits)[0]
+    chosen = []
+    for label in range(probabilities.shape[1]):
+        right = (valid.labels == label) & (probabilities.argmax(dim=1) == label)
+        if right.any():
+            chosen.append(valid.images[int((probabilities[:, label] * right).argmax())])
+    return chosen or list(valid.images[:1])

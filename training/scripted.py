@@ -1,0 +1,138 @@
+"""The trained network as a file: scripted, half the size, with known answers, and proven equal."""
+
+from __future__ import annotations
+
+import base64
+import copy
+import io
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+from PIL import Image
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from app.artifact import (
+    CARD_FILE,
+    CATEGORIES,
+    GOLDEN_FILE,
+    Golden,
+    ModelCard,
+    Precision,
+    golden_json,
+    load_module,
+)
+from training.networks import GarmentModel, normalise
+
+MAX_DIFFERENCE = 1e-4
+"""Largest difference of probabilities between the eager and the exported model, in float32."""
+
+MIN_AGREEMENT = 0.999
+"""Share of images to which the exported model in bfloat16 gives the eager model's class."""
+
+TIE = 0.02
+"""Two classes whose probabilities are closer than this are a tie, which rounding may turn. It is
+what a golden image may differ by, too."""
+
+
+class ParityError(Exception):
+    """The exported model does not answer as the trained one does."""
+
+
+def round_to_float16(network: nn.Module) -> None:
+    """Round the weight matrices, in place, to what float16 can hold; they stay float32.
+
+    Biases and the statistics of batch normalisation are few and keep their precision.
+    """
+    with torch.no_grad():
+        for parameter in network.parameters():
+            if parameter.ndim > 1:
+                parameter.copy_(parameter.half().float())
+
+
+def run_logits(
+    network: Callable[[Tensor], Tensor], images: Tensor, precision: Precision = "float32"
+) -> Tensor:
+    """Logits, float32 `[N, C]`, of uint8 `[N, 3, S, S]` images, in batches, with a bar."""
+    dtype = torch.float32 if precision == "float32" else torch.bfloat16
+    with torch.inference_mode():
+        parts = [
+            network(normalise(part).to(dtype)).float()
+            for part in tqdm(images.split(128), f"predicting, {precision}", disable=None)
+        ]
+    return torch.cat(parts)
+
+
+def golden_images(model: GarmentModel, images: Sequence[Tensor]) -> list[Golden]:
+    """What the float32 model answers to uint8 RGB `[3, H, W]` images."""
+    with torch.inference_mode():
+        probabilities = model(list(images))[0]
+    golden = []
+    for image, row in zip(images, probabilities, strict=True):
+        png = io.BytesIO()
+        Image.fromarray(image.permute(1, 2, 0).numpy()).save(png, "PNG", optimize=True)
+        golden.append(
+            Golden(
+                png=base64.b64encode(png.getvalue()),
+                label=CATEGORIES[int(row.argmax())],
+                probabilities=row.tolist(),
+            )
+        )
+    return golden
+
+
+def save_artifact(model: GarmentModel, card: ModelCard, golden: list[Golden], path: Path) -> None:
+    """Write the artifact, its weight matrices as float16; the file appears whole or not at all."""
+    stored = copy.deepcopy(model).eval()
+    for parameter in stored.parameters():
+        parameter.requires_grad_(False)
+        if parameter.ndim > 1:
+            parameter.data = parameter.data.half()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    torch.jit.script(stored).save(
+        str(partial),
+        _extra_files={CARD_FILE: card.model_dump_json(indent=1), GOLDEN_FILE: golden_json(golden)},
+    )
+    partial.replace(path)
+
+
+def check_parity(model: GarmentModel, path: Path, images: Tensor, logits: Tensor) -> str:
+    """Hold the artifact against the eager model, as serving will run it.
+
+    Args:
+        model: the eager model, in float32.
+        path: the artifact.
+        images: uint8 `[N, 3, S, S]`.
+        logits: float32 `[N, C]`, what the eager network gave for them.
+
+    Returns:
+        What was measured, in a sentence.
+
+    Raises:
+        ParityError: the limits of this module are not kept.
+    """
+    expected = model.calibrate(logits)[0]
+    exact = _probabilities(path, "float32", images)
+    rounded = _probabilities(path, "bfloat16", images)
+    difference = float((exact - expected).abs().max())
+    answers = rounded.argmax(dim=1, keepdim=True)
+    same = expected.argmax(dim=1, keepdim=True) == answers
+    tied = expected.amax(dim=1, keepdim=True) - expected.gather(1, answers) < TIE
+    agreement = float((same | tied).double().mean())
+    said = (
+        f"on {len(images):,} images the artifact differs from the trained network by at most "
+        f"{difference:.1e} in probability (float32); in bfloat16 it gives the same class for "
+        f"{float(same.double().mean()):.2%}, and for {agreement:.2%} with ties counted as the same"
+    )
+    # Written so that a NaN fails too.
+    if not (difference <= MAX_DIFFERENCE and agreement >= MIN_AGREEMENT):
+        raise ParityError(f"{said}; allowed are {MAX_DIFFERENCE:.0e} and {MIN_AGREEMENT:.1%}")
+    return said
+
+
+def _probabilities(path: Path, precision: Precision, images: Tensor) -> Tensor:
+    module = load_module(path, precision)
+    probabilities: Tensor = module.calibrate(run_logits(module.logits, images, precision))[0]
+    return probabilities
