@@ -105,7 +105,8 @@ class Trainer:
         for images, labels in bar:
             self._step(images, labels)
             loss, right, seen = self.sums.tolist()
-            rate = (bar.format_dict["rate"] or 0.0) * self.options.batch_size
+            steps = self.step - (epoch - 1) * self.train.steps - first_step
+            rate = steps * self.options.batch_size / (time.monotonic() - started)
             text = f"loss {loss / seen:.3f}, accuracy {right / seen:.2%}, {rate:.0f} images/s"
             bar.set_postfix_str(text, refresh=False)
             if self.processes.any(self.interrupted):
