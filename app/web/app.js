@@ -1,0 +1,130 @@
+// The page: photos come in (intake.js), are sent to the service (service.js), each gets a card
+// (card.js), and the table of all answers can be downloaded (table.js).
+
+import { Card } from "./card.js";
+import { watchIntake } from "./intake.js";
+import { canBeRetried, classify, readModel } from "./service.js";
+import { csv } from "./table.js";
+
+const IN_FLIGHT = 4; // photos with the service at the same time
+const $ = (id) => document.getElementById(id);
+
+/** One per photo, oldest first: {name, file, state, prediction, problem, roundTrip, card}. */
+let photos = [];
+let waiting = [];
+let lanes = 0;
+let run = new AbortController(); // aborted by "Clear"
+
+watchIntake($, add);
+$("download").addEventListener("click", download);
+$("clear").addEventListener("click", clear);
+$("retry").addEventListener("click", () => send(photos.filter(isRetriable)));
+$("filter").addEventListener("change", (event) => {
+  $("cards").dataset.show = event.target.value;
+  refresh();
+});
+showModel();
+
+/** @param {{name: string, file: File}[]} files */
+function add(files) {
+  if (!files.length) return;
+  const added = files.map(({ name, file }) => {
+    const photo = { name, file };
+    photo.card = new Card(photo, () => send([photo]));
+    return photo;
+  });
+  photos.push(...added);
+  // The newest on top, where people look; within one choice the order stays.
+  $("cards").prepend(...added.map((photo) => photo.card.element));
+  send(added);
+}
+
+function send(some) {
+  for (const photo of some) {
+    Object.assign(photo, { state: "waiting", prediction: null, problem: null });
+    photo.card.show();
+  }
+  $("status").textContent = "";
+  waiting.push(...some);
+  while (lanes < IN_FLIGHT && waiting.length) work(run.signal);
+  refresh();
+}
+
+/** One lane: takes photos until none waits. A failed photo never stops the others. */
+async function work(signal) {
+  lanes += 1;
+  let photo;
+  while (!signal.aborted && (photo = waiting.shift())) {
+    const { card } = photo;
+    photo.state = "sending";
+    card.show();
+    const answer = await classify(photo.file, photo.name, signal, (text) => card.note(text));
+    if (signal.aborted) return; // cleared: its cards are gone and the lanes counted anew
+    Object.assign(photo, answer, { state: stateOf(answer) });
+    card.show();
+    refresh();
+  }
+  if (!signal.aborted) lanes -= 1;
+}
+
+function stateOf({ prediction }) {
+  if (!prediction) return "failed";
+  return prediction.needs_review ? "review" : "done";
+}
+
+function isRetriable(photo) {
+  return photo.state === "failed" && canBeRetried(photo.problem);
+}
+
+function refresh() {
+  const count = (state) => photos.filter((photo) => photo.state === state).length;
+  const [review, failed] = [count("review"), count("failed")];
+  const ready = count("done") + review + failed;
+  $("results").hidden = photos.length === 0;
+  $("count").textContent = `${ready} of ${photos.length} photos`;
+  $("progress").max = Math.max(photos.length, 1);
+  $("progress").value = ready;
+  $("count-all").textContent = photos.length;
+  $("count-review").textContent = review;
+  $("count-failed").textContent = failed;
+  $("retry").hidden = !photos.some(isRetriable);
+  $("download").disabled = ready === 0;
+  const shown = { all: photos.length, review, failed }[$("cards").dataset.show];
+  $("nothing").hidden = shown > 0;
+  if (photos.length && ready === photos.length) {
+    // Read out once, at the end.
+    $("status").textContent =
+      `${ready - failed} of ${ready} photos answered, ${review} to look at, ${failed} failed.`;
+  }
+}
+
+function clear() {
+  run.abort();
+  run = new AbortController();
+  photos = [];
+  waiting = [];
+  lanes = 0;
+  $("cards").replaceChildren();
+  $("status").textContent = "";
+  refresh();
+  $("choose").focus();
+}
+
+function download() {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([csv(photos)], { type: "text/csv;charset=utf-8" }));
+  link.download = `garments-${new Date().toISOString().slice(0, 19).replaceAll(":", "")}.csv`;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+}
+
+async function showModel() {
+  const description = await readModel();
+  if (!description) {
+    $("model").textContent = "The service does not say which model it has.";
+    return;
+  }
+  const { name, version, categories } = description.card;
+  $("model").textContent = `Model ${name}, version ${version}`;
+  $("categories").textContent = categories.join(" · ");
+}

@@ -1,0 +1,133 @@
+// The card of one photo.
+
+import { canBeRetried } from "./service.js";
+import { milliseconds, percent, reasons } from "./words.js";
+
+const TOP = 3; // bars that are always shown
+const THUMBNAIL = 256; // pixels, longest edge
+const WAITING = { waiting: "Waiting", sending: "Looking…" };
+
+export class Card {
+  #photo;
+  #retry;
+  #thumbnail;
+  #head = make("div", "head");
+  #body = make("div", "body");
+
+  /** @param {() => void} retry sends this photo again */
+  constructor(photo, retry) {
+    this.#photo = photo;
+    this.#retry = retry;
+    this.#thumbnail = make("div", "thumbnail", extension(photo.name));
+    this.#thumbnail.setAttribute("aria-hidden", "true");
+    this.element = make("li", "card", this.#thumbnail, this.#head, this.#body);
+  }
+
+  /** Draw the photo's state. */
+  show() {
+    const { state, name, prediction, problem } = this.#photo;
+    this.element.dataset.state = state;
+    const title = make("p", "name", name);
+    title.title = name;
+    if (prediction) {
+      const label = make("p", "label", prediction.label);
+      this.#head.replaceChildren(title, label, make("p", "", percent(prediction.confidence)));
+      this.#body.replaceChildren(...answer(this.#photo));
+      this.#drawThumbnail();
+    } else if (problem) {
+      this.#head.replaceChildren(title, make("p", "error", problem.title));
+      this.#body.replaceChildren(...failure(problem, this.#retry));
+    } else {
+      this.#head.replaceChildren(title, make("p", "pending", WAITING[state]));
+      this.#body.replaceChildren();
+    }
+  }
+
+  /** Say why it takes longer. */
+  note(text) {
+    this.#head.querySelector(".pending").textContent = text;
+  }
+
+  /** Only after the answer: the service has refused what is too large to be decoded here. */
+  async #drawThumbnail() {
+    const bitmap = await createImageBitmap(this.#photo.file).catch(() => null);
+    if (!bitmap) return; // such as TIFF, which Chromium cannot show
+    const scale = Math.min(1, THUMBNAIL / Math.max(bitmap.width, bitmap.height));
+    const canvas = make("canvas");
+    canvas.width = Math.max(1, Math.round(bitmap.width * scale));
+    canvas.height = Math.max(1, Math.round(bitmap.height * scale));
+    const context = canvas.getContext("2d");
+    context.imageSmoothingQuality = "high";
+    context.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
+    bitmap.close();
+    this.#thumbnail.replaceChildren(canvas);
+  }
+}
+
+function answer({ prediction, roundTrip }) {
+  const { probabilities, needs_review, timings_ms } = prediction;
+  const parts = [];
+  if (needs_review) {
+    const list = make("ul", "", ...reasons(prediction).map((text) => make("li", "", text)));
+    parts.push(make("div", "flag", make("strong", "", "A person should look"), list));
+  }
+  const time = make("span", "time", milliseconds(timings_ms.total));
+  time.title = "From the request's first byte to the answer, in the service";
+  const summary = make("summary", "", make("span", "", "All ten, and details"), time);
+  const details = make("details", "", summary, ...more(prediction, roundTrip));
+  return [...parts, bars(probabilities.slice(0, TOP)), details];
+}
+
+function more({ probabilities, garment_probability, timings_ms, request_id }, roundTrip) {
+  const facts = [["There and back", milliseconds(roundTrip)]];
+  for (const [phase, value] of Object.entries(timings_ms)) {
+    facts.push([phase[0].toUpperCase() + phase.slice(1), milliseconds(value)]);
+  }
+  if (garment_probability !== null) {
+    facts.unshift(["One of these garments at all", percent(garment_probability)]);
+  }
+  return [
+    bars(probabilities.slice(TOP)),
+    make("dl", "", ...facts.flatMap(([term, value]) =>
+      [make("dt", "", term), make("dd", "", value)])),
+    make("p", "quiet", `Request ${request_id}`),
+  ];
+}
+
+function bars(probabilities) {
+  return make("ul", "bars", ...probabilities.map(({ label, probability }) => {
+    const fill = make("span", "fill");
+    fill.style.width = `${probability * 100}%`;
+    const bar = make("span", "bar", fill);
+    return make("li", "", make("span", "", label), bar, make("span", "", percent(probability)));
+  }));
+}
+
+function failure(problem, retry) {
+  const { detail, code, status, request_id } = problem;
+  const origin = [status && ` · HTTP ${status}`, request_id && ` · request ${request_id}`];
+  const parts = [
+    make("p", "", detail),
+    make("p", "quiet", make("code", "", code), ...origin.filter(Boolean)),
+  ];
+  if (canBeRetried(problem)) {
+    const button = make("button", "", "Try again");
+    button.type = "button";
+    button.addEventListener("click", retry);
+    parts.push(button);
+  }
+  return parts;
+}
+
+function extension(name) {
+  const dot = name.lastIndexOf(".");
+  return dot > 0 ? name.slice(dot + 1, dot + 6).toUpperCase() : "?";
+}
+
+/** An element. Text only ever gets in as text: file names are not to be trusted. */
+function make(tag, className = "", ...children) {
+  const element = document.createElement(tag);
+  if (className) element.className = className;
+  element.append(...children);
+  return element;
+}

@@ -1,0 +1,91 @@
+// Talks to the service. What goes wrong comes back as a problem (RFC 9457), never as an exception.
+
+const BUSY = [429, 503];
+const TRIES = 20;
+const LONGEST_WAIT = 30; // seconds
+const TIME_LIMIT = 120_000; // milliseconds for one try, with the upload over a phone's network
+
+/**
+ * @typedef {{title: string, detail: string, code: string, status: number, request_id?: string}}
+ *   Problem
+ */
+
+/**
+ * Send one photo to POST /predict, and again while the service says that it is busy.
+ * @param {File | null} file null: it could not be opened
+ * @param {(text: string) => void} note told why it takes longer
+ * @returns {Promise<{prediction?: object, problem?: Problem, roundTrip?: number}>}
+ *   one of `prediction` and `problem`; `roundTrip` in milliseconds
+ */
+export async function classify(file, name, signal, note) {
+  for (let tries = 1; ; tries += 1) {
+    const { response, body, problem, roundTrip } = await post(file, name, signal);
+    if (response?.ok) return { prediction: body, roundTrip };
+    const seconds = Number.parseInt(response?.headers.get("Retry-After"), 10);
+    const again = BUSY.includes(response?.status) && seconds >= 0 && tries < TRIES;
+    if (!again || signal.aborted) return { problem };
+    note(`${problem.title}. Trying again…`);
+    // Spread, so that the photos in flight do not all come back at the same moment.
+    const wait = Math.min(seconds, LONGEST_WAIT) * (1 + Math.random() / 2);
+    await new Promise((resolve) => setTimeout(resolve, wait * 1000));
+  }
+}
+
+async function post(file, name, signal) {
+  try {
+    await file.slice(0, 1).arrayBuffer();
+  } catch {
+    return failure("unreadable_file", "The file cannot be read",
+      "It was moved, deleted or changed since it was added. Add it again.");
+  }
+  const form = new FormData();
+  form.append("file", file, name);
+  const start = performance.now();
+  try {
+    const response = await fetch("predict", {
+      method: "POST",
+      body: form,
+      signal: AbortSignal.any([signal, AbortSignal.timeout(TIME_LIMIT)]),
+    });
+    const body = await response.json().catch(() => null);
+    const roundTrip = performance.now() - start;
+    if (response.ok && body) return { response, body, roundTrip };
+    return { response, problem: problemOf(response, body) };
+  } catch (error) {
+    if (error.name === "TimeoutError") {
+      return failure("timeout", "No answer", "The service did not answer within two minutes.");
+    }
+    return failure("unreachable", "The service cannot be reached",
+      "Check that it runs and that this device has a connection, then try again.");
+  }
+}
+
+function failure(code, title, detail) {
+  return { problem: { code, title, detail, status: 0 } };
+}
+
+/** What a proxy in between answers is no problem+json: it still gets a code and words. */
+function problemOf(response, body) {
+  if (body?.code) return body;
+  return {
+    code: `http_${response.status}`,
+    title: "The answer is not one of this service",
+    detail: `HTTP ${response.status} ${response.statusText}`.trim(),
+    status: response.status,
+  };
+}
+
+/** Whether sending the same photo again can end otherwise. */
+export function canBeRetried({ status }) {
+  return status === 0 || status === 408 || status === 429 || status >= 500;
+}
+
+/** The answer of GET /model, or null when there is none within a minute. */
+export async function readModel() {
+  for (let tries = 0; tries < 30; tries += 1) {
+    const response = await fetch("model").catch(() => null);
+    if (response?.ok) return response.json().catch(() => null);
+    await new Promise((resolve) => setTimeout(resolve, 2000));
+  }
+  return null;
+}
