@@ -76,6 +76,16 @@ class _FormParser(MultiPartParser):
     def on_end(self) -> None:
         self.complete = True
 
+    async def parse(self) -> FormData:
+        self.stream = self._to_its_end(self.stream)
+        return await super().parse()
+
+    async def _to_its_end(self, chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+        async for chunk in chunks:
+            yield chunk
+        if not self.complete:
+            raise MultiPartException("The body ends before the form does.")
+
 
 async def _from_form(
     request: Request,
@@ -90,8 +100,6 @@ async def _from_form(
     except MultiPartException as error:
         raise MalformedMultipart(error.message) from error
     try:
-        if not parser.complete:
-            raise MalformedMultipart("The body ends before the form does.")
         return await _files(form, fields)
     finally:
         await form.close()

@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from app.middleware import RequestMiddleware
 from app.problems import add_problem_handlers
 from app.routes import health, model, pages, predict
-from app.service import Service
+from app.service import Load, Service, load_predictor
 from app.settings import Settings
 
 TITLE = "Garment classifier"
@@ -21,15 +21,20 @@ and a flag when a person should look. Errors are RFC 9457 problem+json, each wit
 """
 
 
-def create_app(settings: Settings, on_failure: Callable[[str], None] = lambda _: None) -> FastAPI:
+def create_app(
+    settings: Settings,
+    on_failure: Callable[[str], None] = lambda _: None,
+    load: Load = load_predictor,
+) -> FastAPI:
     """The ASGI app.
 
     Args:
         settings: all of them.
         on_failure: told, in one line, why the model could not be loaded; the app itself stays
             unready then.
+        load: gives the predictor.
     """
-    service = Service(settings, on_failure)
+    service = Service(settings, on_failure, load)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

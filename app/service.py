@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Annotated, cast
 
@@ -18,14 +18,31 @@ from app.telemetry import Metrics
 _log = logging.getLogger(__name__)
 
 
+Load = Callable[[Settings, Metrics], Awaitable[Predictor]]
+
+
+async def load_predictor(settings: Settings, metrics: Metrics) -> Predictor:
+    """The predictor that the settings ask for, ready to answer.
+
+    Raises:
+        PredictorError: it cannot be had; the message says why, in one line.
+    """
+    from app.predictors.local import LocalPredictor
+
+    return await LocalPredictor.load(settings, metrics)
+
+
 class Service:
     """Loads the predictor in the background, so that the process answers from the start."""
 
-    def __init__(self, settings: Settings, on_failure: Callable[[str], None]) -> None:
-        """`on_failure` is told, in one line, why the predictor could not be loaded."""
+    def __init__(
+        self, settings: Settings, on_failure: Callable[[str], None], load: Load = load_predictor
+    ) -> None:
+        """`on_failure` is told, in one line, why `load` could not give a predictor."""
         self.settings = settings
         self.metrics = Metrics()
         self._on_failure = on_failure
+        self._load_predictor = load
         self._predictor: Predictor | None = None
         self._loading: asyncio.Task[None] | None = None
         self._images_in_work = 0
@@ -74,10 +91,8 @@ class Service:
             await self._predictor.close()
 
     async def _load(self) -> None:
-        from app.predictors.local import LocalPredictor
-
         try:
-            predictor = await LocalPredictor.load(self.settings, self.metrics)
+            predictor = await self._load_predictor(self.settings, self.metrics)
         except PredictorError as error:
             self._on_failure(str(error))
             return
