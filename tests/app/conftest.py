@@ -1,0 +1,194 @@
+"""A tiny real artifact, a running server, and an engine whose answers are known."""
+
+from __future__ import annotations
+
+import io
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from zlib import compress, crc32
+
+import httpx
+import numpy as np
+import pytest
+import torch
+import uvicorn
+from fastapi import FastAPI
+from PIL import Image
+
+from app.artifact import CATEGORIES, Artifact, Calibration, ModelCard, open_artifact
+from app.engines import Pixels, Scores
+from app.main import create_app
+from app.predictors.local import LocalPredictor
+from app.service import Load, load_predictor
+from app.settings import Settings
+from app.telemetry import Metrics
+from training.networks import GarmentModel, build_network
+from training.scripted import golden_images, save_artifact
+
+CARD = ModelCard(
+    name="tiny",
+    version="1.2.3",
+    architecture="resnet18",
+    categories=list(CATEGORIES),
+    input_size=112,
+    parameters=11_000_000,
+    created=datetime(2026, 1, 1, tzinfo=UTC),
+    command="made by a test",
+    hyperparameters={},
+    sources=[],
+    figures={},
+    calibration=Calibration(
+        temperature=1, review_confidence=0.5, review_margin=0.1, garment_threshold=0.2
+    ),
+    limitations=["untrained"],
+)
+
+
+def make_model(temperature: float) -> GarmentModel:
+    """Untrained; a temperature far below 1 makes it sure of its random answers."""
+    torch.manual_seed(0)
+    return GarmentModel(build_network("resnet18", 11), temperature, rejects=True).eval()
+
+
+def write_artifact(path: Path, temperature: float, golden_of: float | None = None) -> Artifact:
+    """An artifact whose golden images are answered as with the temperature `golden_of`."""
+    random = np.random.default_rng(0)
+    shapes = ((28, 28), (60, 90), (200, 100))
+    images = [
+        torch.from_numpy(random.integers(0, 256, (3, *shape), dtype=np.uint8)) for shape in shapes
+    ]
+    golden = golden_images(make_model(golden_of or temperature), images)
+    save_artifact(make_model(temperature), CARD, golden, path)
+    return open_artifact(path)
+
+
+def encode(image: Image.Image, image_format: str, **options: object) -> bytes:
+    data = io.BytesIO()
+    image.save(data, image_format, **options)
+    return data.getvalue()
+
+
+def photo(width: int = 90, height: int = 60) -> Image.Image:
+    """Red above, blue below."""
+    image = Image.new("RGB", (width, height), (200, 30, 30))
+    image.paste((30, 30, 200), (0, height // 2, width, height))
+    return image
+
+
+def png_bomb(edge: int = 20_000) -> bytes:
+    """A PNG of edge x edge pixels by its header, in a hundred bytes."""
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", crc32(kind + body))
+
+    header = struct.pack(">IIBBBBB", edge, edge, 8, 0, 0, 0, 0)
+    parts = chunk(b"IHDR", header), chunk(b"IDAT", compress(bytes(9999))), chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+def settings(**values: object) -> Settings:
+    return Settings(**{"threads": 1, "precision": "float32", "log_level": "error", **values})
+
+
+@dataclass
+class KnownEngine:
+    """The class is the red of the first pixel modulo ten; blue 255 fails; waits where told to."""
+
+    name: str = "known"
+    precision: str = "float32"
+    batches: list[int] = field(default_factory=list)
+    started: threading.Event = field(default_factory=threading.Event)
+    go_on: threading.Event = field(default_factory=threading.Event)
+
+    def run(self, images: list[Pixels]) -> list[Scores]:
+        self.batches.append(len(images))
+        self.started.set()
+        assert self.go_on.wait(30)
+        if any(image[0, 0, 2] == 255 for image in images):
+            raise ValueError("a bad image")
+        return [self._scores(int(image[0, 0, 0]) % 10) for image in images]
+
+    def _scores(self, label: int) -> Scores:
+        rest = 0.1 / 9
+        return Scores(tuple(0.9 if i == label else rest for i in range(10)), 0.95)
+
+
+@dataclass
+class Running:
+    """A server on a free port, in a thread of this process."""
+
+    app: FastAPI
+    server: uvicorn.Server
+    client: httpx.Client
+    thread: threading.Thread
+
+    def stop(self) -> None:
+        self.server.should_exit = True
+
+
+@contextmanager
+def running(values: Settings, load: Load = load_predictor, ready: bool = True) -> Iterator[Running]:
+    listener = socket.create_server(("127.0.0.1", 0))
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    app = create_app(values, load=load)
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=10))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    try:
+        with httpx.Client(base_url=url, timeout=60) as client:
+            while ready and client.get("/health/ready").status_code != 200:
+                time.sleep(0.02)
+            yield Running(app, server, client, thread)
+    finally:
+        server.should_exit = True
+        thread.join(30)
+
+
+@pytest.fixture(scope="session")
+def artifact(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+    return write_artifact(tmp_path_factory.mktemp("artifact") / "model.pt", temperature=0.05)
+
+
+@pytest.fixture(scope="session")
+def service(artifact: Artifact, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """The real thing, with the tiny artifact."""
+    cache = tmp_path_factory.mktemp("cache")
+    with running(settings(model=str(artifact.path), cache=cache)) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def client(service: Running) -> httpx.Client:
+    return service.client
+
+
+@pytest.fixture
+def engine() -> Iterator[KnownEngine]:
+    engine = KnownEngine()
+    engine.go_on.set()
+    yield engine
+    engine.go_on.set()
+
+
+@pytest.fixture
+def start(artifact: Artifact, engine: KnownEngine) -> Iterator[Callable[..., Running]]:
+    """Starts a server with other settings, on the engine whose answers are known."""
+
+    async def load(values: Settings, metrics: Metrics) -> LocalPredictor:
+        return LocalPredictor(artifact, engine, ThreadPoolExecutor(1), values, metrics)
+
+    with ExitStack() as stack:
+        stack.callback(engine.go_on.set)
+
+        def begin(**values: object) -> Running:
+            return stack.enter_context(running(settings(**values), load))
+
+        yield begin

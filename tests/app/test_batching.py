@@ -1,0 +1,196 @@
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from app.batching import Batcher
+from app.errors import DeadlineExceeded, Overloaded, ShuttingDown
+
+
+class Doubler:
+    """Doubles integers; -1 fails; `gate` closed holds a batch in work."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[int]] = []
+        self.threads: set[str] = set()
+        self.gate = threading.Event()
+        self.started = threading.Event()
+        self.gate.set()
+
+    def __call__(self, items: list[int]) -> list[int]:
+        self.batches.append(items)
+        self.started.set()
+        self.threads.add(threading.current_thread().name)
+        assert self.gate.wait(10)
+        if -1 in items:
+            raise ValueError("minus one")
+        return [2 * item for item in items]
+
+
+@pytest.fixture
+def run() -> Iterator[Callable[..., None]]:
+    """Runs a scenario with a batcher of at most 4, and a queue of at most 6."""
+
+    def run(scenario: Callable[[Batcher[int, int], Doubler], Awaitable[None]]) -> None:
+        async def main() -> None:
+            with ThreadPoolExecutor(1, thread_name_prefix="one") as executor:
+                batcher = Batcher(double, executor, max_batch=4, max_queue=6)
+                try:
+                    async with asyncio.timeout(10):
+                        await scenario(batcher, double)
+                finally:
+                    double.gate.set()
+                    await batcher.close()
+
+        double = Doubler()
+        asyncio.run(main())
+
+    return run
+
+
+async def hold(batcher: Batcher[int, int], double: Doubler) -> asyncio.Task[object]:
+    """Put one item in work and keep it there."""
+    double.gate.clear()
+    task = asyncio.create_task(batcher.submit(0, 10))
+    await asyncio.to_thread(double.started.wait, 10)
+    return task
+
+
+async def waiting(
+    batcher: Batcher[int, int], *items: int, seconds: float = 10
+) -> list[asyncio.Task]:
+    tasks = [asyncio.create_task(batcher.submit(item, seconds)) for item in items]
+    await asyncio.sleep(0.01)
+    return tasks
+
+
+def test_idle_waits_for_nothing(run) -> None:
+    async def scenario(batcher, double) -> None:
+        answered = await batcher.submit(21, 10)
+        assert (answered.result, answered.batch_size) == (42, 1)
+        assert answered.queue_seconds < 0.1
+
+    run(scenario)
+
+
+def test_what_arrives_during_a_batch_forms_the_next_up_to_its_size(run) -> None:
+    async def scenario(batcher, double) -> None:
+        first = await hold(batcher, double)
+        others = await waiting(batcher, 1, 2, 3, 4, 5, 6)
+        assert batcher.queued == 6
+        double.gate.set()
+        assert [(await task).result for task in [first, *others]] == [0, 2, 4, 6, 8, 10, 12]
+        assert double.batches == [[0], [1, 2, 3, 4], [5, 6]]
+        assert double.threads == {"one_0"}
+
+    run(scenario)
+
+
+def test_a_full_queue_refuses_at_once(run) -> None:
+    async def scenario(batcher, double) -> None:
+        await hold(batcher, double)
+        tasks = await waiting(batcher, 1, 2, 3, 4, 5, 6)
+        with pytest.raises(Overloaded):
+            await batcher.submit(7, 10)
+        tasks[0].cancel()
+        await asyncio.sleep(0)
+        (replacement,) = await waiting(batcher, 8)  # its place is free again
+        double.gate.set()
+        assert (await replacement).result == 16
+
+    run(scenario)
+
+
+def test_the_cancelled_and_the_late_cost_no_inference(run) -> None:
+    async def scenario(batcher, double) -> None:
+        await hold(batcher, double)
+        cancelled, kept = await waiting(batcher, 1, 2)
+        (late,) = await waiting(batcher, 3, seconds=0.02)
+        cancelled.cancel()
+        with pytest.raises(DeadlineExceeded):
+            await late
+        double.gate.set()
+        assert (await kept).result == 4
+        assert double.batches == [[0], [2]]
+
+    run(scenario)
+
+
+def test_the_deadline_also_ends_the_wait_for_a_running_batch(run) -> None:
+    async def scenario(batcher, double) -> None:
+        double.gate.clear()
+        with pytest.raises(DeadlineExceeded):
+            await batcher.submit(1, 0.02)
+        double.gate.set()
+        assert (await batcher.submit(2, 10)).result == 4
+
+    run(scenario)
+
+
+def test_an_error_reaches_the_item_that_caused_it_and_no_other(run) -> None:
+    async def scenario(batcher, double) -> None:
+        await hold(batcher, double)
+        tasks = await waiting(batcher, 1, -1, 3)
+        double.gate.set()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+        assert [getattr(result, "result", None) for result in results] == [2, None, 6]
+        assert isinstance(results[1], ValueError)
+        assert double.batches == [[0], [1, -1, 3], [1], [-1], [3]]
+        assert (await batcher.submit(5, 10)).result == 10
+
+    run(scenario)
+
+
+def test_a_time_out_inside_run_is_not_taken_for_the_deadline() -> None:
+    def fail(items: list[int]) -> list[int]:
+        raise TimeoutError("inside")
+
+    async def main() -> None:
+        with ThreadPoolExecutor(1) as executor:
+            batcher = Batcher(fail, executor, max_batch=4, max_queue=4)
+            with pytest.raises(TimeoutError, match="inside"):
+                await batcher.submit(1, 10)
+            await batcher.close()
+
+    asyncio.run(main())
+
+
+def test_too_few_results_are_an_error() -> None:
+    async def main() -> None:
+        with ThreadPoolExecutor(1) as executor:
+            batcher = Batcher(lambda items: [], executor, max_batch=4, max_queue=4)
+            with pytest.raises(RuntimeError, match="1 items gave 0 results"):
+                await batcher.submit(1, 10)
+            await batcher.close()
+
+    asyncio.run(main())
+
+
+def test_close_finishes_what_was_submitted_and_refuses_the_rest(run) -> None:
+    async def scenario(batcher, double) -> None:
+        first = await hold(batcher, double)
+        others = await waiting(batcher, 1, 2)
+        closing = asyncio.create_task(batcher.close())
+        await asyncio.sleep(0.01)
+        with pytest.raises(ShuttingDown):
+            await batcher.submit(3, 10)
+        double.gate.set()
+        await closing
+        assert [task.result().result for task in [first, *others]] == [0, 2, 4]
+
+    run(scenario)
+
+
+def test_it_tells_the_size_of_each_batch() -> None:
+    sizes: list[int] = []
+
+    async def main() -> None:
+        with ThreadPoolExecutor(1) as executor:
+            batcher = Batcher(list, executor, max_batch=2, max_queue=9, on_batch=sizes.append)
+            await asyncio.gather(*(batcher.submit(item, 10) for item in range(5)))
+            await batcher.close()
+
+    asyncio.run(main())
+    assert sizes == [2, 2, 1]

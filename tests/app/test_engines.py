@@ -1,0 +1,61 @@
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from app.artifact import Artifact
+from app.engines import EngineError, Pixels, load_engine, mismatches
+from app.engines.torchscript import TorchScriptEngine
+from tests.app.conftest import make_model, write_artifact
+
+
+@pytest.fixture
+def images() -> list[Pixels]:
+    random = np.random.default_rng(3)
+    shapes = ((28, 28, 3), (300, 200, 3), (1, 50, 3))
+    return [random.integers(0, 256, shape, dtype=np.uint8) for shape in shapes]
+
+
+def test_one_batch_is_what_the_eager_model_says(artifact: Artifact, images: list[Pixels]) -> None:
+    engine = load_engine(artifact, "float32", threads=1, batch_size=2)
+    assert (engine.name, engine.precision) == ("torchscript", "float32")
+    with torch.inference_mode():
+        model = make_model(0.05)
+        rows, garment = model([torch.from_numpy(i).permute(2, 0, 1).contiguous() for i in images])
+    for scores, row, known in zip(engine.run(images), rows, garment, strict=True):
+        assert scores.probabilities == pytest.approx(row.tolist(), abs=1e-3)
+        assert scores.garment_probability == pytest.approx(float(known), abs=1e-3)
+
+
+def test_bfloat16_is_near_where_the_golden_images_say_so(artifact: Artifact) -> None:
+    engine = TorchScriptEngine(artifact, "bfloat16", 1)
+    calm = write_artifact(artifact.path.with_name("calm.pt"), temperature=1)
+    assert mismatches(TorchScriptEngine(calm, "bfloat16", 1), calm.golden) == []
+    assert engine.precision == "bfloat16"
+
+
+def test_where_bfloat16_answers_wrong_float32_is_used(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # At this temperature bfloat16's rounding moves a probability by 0.012.
+    sharp = write_artifact(tmp_path / "model.pt", temperature=0.1)
+    monkeypatch.setattr("app.engines.GOLDEN_TOLERANCE", 0.005)
+    with caplog.at_level(logging.WARNING):
+        engine = load_engine(sharp, "bfloat16", threads=1, batch_size=1)
+    assert engine.precision == "float32"
+    assert "float32 is used, because in bfloat16 golden image" in caplog.text
+
+
+def test_wrong_golden_answers_are_refused(tmp_path: Path) -> None:
+    wrong = write_artifact(tmp_path / "model.pt", temperature=1, golden_of=0.05)
+    with pytest.raises(EngineError, match="golden images wrong: golden image 0 is"):
+        load_engine(wrong, None, threads=1, batch_size=1)
+
+
+def test_a_file_that_torch_cannot_load(artifact: Artifact, tmp_path: Path) -> None:
+    broken = tmp_path / "model.pt"
+    broken.write_bytes(artifact.path.read_bytes()[:1000])
+    with pytest.raises(EngineError, match="cannot be loaded"):
+        TorchScriptEngine(artifact.model_copy(update={"path": broken}), "float32", 1)

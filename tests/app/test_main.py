@@ -1,0 +1,83 @@
+"""The process: `python -m app` as an operator starts it."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from app.artifact import Artifact
+from tests.app.conftest import encode, photo
+
+
+def command(**environment: str) -> dict[str, object]:
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith("GARMENT_")}
+    return {
+        "args": [sys.executable, "-m", "app"],
+        "env": {**inherited, "OMP_NUM_THREADS": "1", **environment},
+        "cwd": Path(__file__).parents[2],
+        "text": True,
+        "stderr": subprocess.PIPE,
+        "stdout": subprocess.PIPE,
+    }
+
+
+def run(**environment: str) -> tuple[int, str]:
+    done = subprocess.run(**command(**environment), timeout=60, check=False)
+    return done.returncode, done.stderr
+
+
+def test_a_wrong_setting() -> None:
+    status, errors = run(GARMENT_PORT="abc")
+    assert status == 2
+    assert errors.startswith("error: GARMENT_PORT=abc: ")
+    assert errors.count("\n") == 1
+
+
+def test_a_port_in_use() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        status, errors = run(GARMENT_PORT=str(port))
+    assert status == 1
+    assert f"cannot listen on 127.0.0.1 port {port}: Address already in use" in errors
+    assert "Traceback" not in errors
+
+
+def test_a_model_that_is_not_there(tmp_path: Path) -> None:
+    status, errors = run(GARMENT_MODEL=str(tmp_path / "no.pt"), GARMENT_PORT="0")
+    assert status == 1
+    last = errors.splitlines()[-1]
+    assert last.startswith("error: cannot serve the model: ")
+    assert "no.pt" in last
+    assert "Traceback" not in errors
+
+
+@pytest.mark.slow
+def test_it_serves_until_sigterm(artifact: Artifact, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    environment = {
+        "GARMENT_MODEL": str(artifact.path),
+        "GARMENT_CACHE": str(tmp_path),
+        "GARMENT_PORT": str(port),
+        "GARMENT_TYPO": "1",
+    }
+    with subprocess.Popen(**command(**environment)) as process:
+        url = f"http://127.0.0.1:{port}"
+        with httpx.Client(base_url=url, transport=httpx.HTTPTransport(retries=8)) as client:
+            until = time.monotonic() + 60
+            while client.get("/health/ready").status_code != 200:
+                assert time.monotonic() < until
+                time.sleep(0.1)
+            assert client.post("/predict", content=encode(photo(), "PNG")).status_code == 200
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert "GARMENT_TYPO is not a setting" in errors
+    assert '"message": "stopped"' in errors.splitlines()[-1]
+    assert "Traceback" not in errors

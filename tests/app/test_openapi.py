@@ -1,0 +1,48 @@
+"""The OpenAPI document is part of the contract: a change to it has to be seen in a review.
+
+To renew the committed one:
+
+    .venv/bin/python tests/app/test_openapi.py
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from app.errors import all_errors
+from app.main import create_app
+from app.settings import Settings
+
+COMMITTED = Path(__file__).with_name("openapi.json")
+
+
+def live() -> dict[str, Any]:
+    return create_app(Settings()).openapi()
+
+
+def test_it_is_the_committed_one() -> None:
+    assert live() == json.loads(COMMITTED.read_text()), __doc__
+
+
+def test_predict_takes_a_file_or_a_raw_image_in_one_operation() -> None:
+    content = live()["paths"]["/predict"]["post"]["requestBody"]["content"]
+    file = content["multipart/form-data"]["schema"]["properties"]["file"]
+    assert file == {"type": "string", "format": "binary"} == content["image/*"]["schema"]
+
+
+def test_every_error_of_an_operation_is_a_problem() -> None:
+    document = live()
+    codes = " ".join(error.code for error in all_errors())
+    for path in document["paths"].values():
+        for operation in path.values():
+            for status, response in operation["responses"].items():
+                if int(status) >= 400:
+                    assert list(response["content"]) == ["application/problem+json"]
+                    assert response["description"].split("`")[1] in codes
+    assert "Problem" in document["components"]["schemas"]
+    assert "HTTPValidationError" not in document["components"]["schemas"]
+
+
+if __name__ == "__main__":
+    COMMITTED.write_text(json.dumps(live(), indent=1) + "\n")
+    print(f"wrote {COMMITTED}")

@@ -1,0 +1,132 @@
+"""What operators use: health, model, metrics, logs."""
+
+import asyncio
+import json
+import logging
+import sys
+
+import httpx
+import pytest
+
+from app.artifact import CATEGORIES, Artifact
+from app.logs import JsonFormatter, TextFormatter, current_request_id
+from app.predictors import Predictor, PredictorError
+from app.service import Service
+from app.settings import Settings
+from app.telemetry import Metrics
+from tests.app.conftest import encode, photo, running, settings
+
+
+def test_health(client: httpx.Client, artifact: Artifact) -> None:
+    assert client.get("/health/live").json() == {"status": "live"}
+    ready = client.get("/health/ready")
+    assert ready.status_code == 200
+    assert ready.json()["model"]["sha256"] == artifact.sha256
+
+
+def test_it_is_live_and_not_ready_while_it_loads() -> None:
+    async def never(_: Settings, __: Metrics) -> Predictor:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    with running(settings(), never, ready=False) as server:
+        assert server.client.get("/health/live").status_code == 200
+        for path in ("/health/ready", "/model"):
+            response = server.client.get(path)
+            assert (response.status_code, response.json()["code"]) == (503, "not_ready")
+            assert response.headers["retry-after"] == "2"
+        early = server.client.post("/predict", content=encode(photo(), "PNG"))
+        assert (early.status_code, early.json()["code"]) == (503, "not_ready")
+
+
+@pytest.mark.parametrize("error", [PredictorError("no such file"), RuntimeError("no such file")])
+def test_a_failed_load_is_told(error: Exception, caplog: pytest.LogCaptureFixture) -> None:
+    told: list[str] = []
+
+    async def fail(_: Settings, __: Metrics) -> Predictor:
+        raise error
+
+    async def main() -> None:
+        service = Service(settings(), told.append, fail)
+        service.start()
+        await asyncio.sleep(0.01)
+        await service.stop()
+
+    asyncio.run(main())
+    assert len(told) == 1
+    assert "no such file" in told[0]
+    assert bool(caplog.records) == isinstance(error, RuntimeError)  # with its traceback
+
+
+def test_the_models_card(client: httpx.Client, artifact: Artifact) -> None:
+    model = client.get("/model").json()
+    assert (model["engine"], model["precision"]) == ("torchscript", "float32")
+    assert model["sha256"] == artifact.sha256
+    assert model["card"] == artifact.card.model_dump(mode="json")
+
+
+def test_metrics(client: httpx.Client, artifact: Artifact) -> None:
+    def value(name: str) -> float:
+        lines = client.get("/metrics").text.splitlines()
+        return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(name))
+
+    names = {
+        'garment_requests_total{method="POST",route="/predict",status="200"}': 1,
+        'garment_errors_total{code="unsupported_format"}': 2,
+        'garment_request_seconds_count{route="/predict"}': 2,
+        'garment_phase_seconds_count{phase="decode"}': 1,
+        'garment_phase_seconds_count{phase="queue"}': 1,
+        'garment_phase_seconds_count{phase="inference"}': 1,
+        "garment_batch_size_sum": 1,
+        "garment_predictions_total": 1,
+        'garment_requests_total{method="GET",route="unmatched",status="404"}': 1,
+    }
+    before = {name: value(name) for name in names}
+    client.post("/predict", content=encode(photo(), "PNG"))
+    client.post("/predict", content=b"text")
+    client.post("/predict/batch", files={"files": ("a", b"text")})
+    client.get("/random/path/of/a/scanner")
+    assert {name: value(name) - before[name] for name in names} == names
+    text = client.get("/metrics").text
+    assert "scanner" not in text
+    assert all(f'garment_predictions_total{{label="{label}"}}' in text for label in CATEGORIES)
+    assert (
+        value(
+            f'garment_model_info{{engine="torchscript",name="tiny",precision="float32",'
+            f'sha256="{artifact.sha256}",version="1.2.3"}}'
+        )
+        == 1
+    )
+
+
+def test_every_request_leaves_one_line(
+    client: httpx.Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, "app.middleware"):
+        client.post(
+            "/predict", files={"file": ("private name.jpg", b"x")}, headers={"x-request-id": "r-1"}
+        )
+        client.get("/health/live")
+    (record,) = caplog.records
+    assert record.getMessage() == "POST /predict 415"
+    assert record.fields["status"] == 415
+    assert "private name" not in str(record.__dict__)
+
+
+def test_log_lines() -> None:
+    token = current_request_id.set("r-1")
+    try:
+        raise ValueError("first\nsecond")
+    except ValueError:
+        record = logging.LogRecord("app", 40, "", 0, "it %s", ("failed",), sys.exc_info())
+        record.fields = {"status": 500}
+        line = JsonFormatter().format(record)
+        text = TextFormatter().format(record)
+    finally:
+        current_request_id.reset(token)
+    assert "\n" not in line
+    parsed = json.loads(line)
+    assert parsed["message"] == "it failed"
+    assert (parsed["level"], parsed["status"], parsed["request_id"]) == ("error", 500, "r-1")
+    assert "ValueError: first" in parsed["exception"]
+    assert "error   it failed status=500 request_id=r-1\nTraceback" in text

@@ -1,0 +1,72 @@
+from pathlib import Path
+
+import pytest
+
+from app.settings import (
+    Settings,
+    SettingsError,
+    describe_settings,
+    load_settings,
+    unknown_variables,
+)
+
+
+def test_defaults_fit_a_first_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", "/some/cache")
+    settings = load_settings()
+    assert (settings.host, settings.port) == ("127.0.0.1", 8000)
+    assert Path(settings.model).parts[-3:] == ("app", "bundled", "model.pt")
+    assert settings.cache == Path("/some/cache/garment-classifier")
+    assert settings.max_body_bytes == 10 * 1024 * 1024
+    assert settings.max_image_pixels >= 8064 * 6048  # a phone's 48 MP photo
+
+
+def test_the_environment_sets_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GARMENT_PORT", "9000")
+    monkeypatch.setenv("GARMENT_MODEL", "s3://bucket/latest.json")
+    monkeypatch.setenv("GARMENT_HOST", "")  # as compose files leave it
+    settings = load_settings()
+    assert (settings.port, settings.model) == (9000, "s3://bucket/latest.json")
+    assert settings.host == "127.0.0.1"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PORT", "abc"),
+        ("PORT", "65536"),
+        ("PRECISION", "int8"),
+        ("MAX_BODY_BYTES", "0"),
+        ("DEADLINE_SECONDS", "0"),
+        ("LOG_FORMAT", "xml"),
+    ],
+)
+def test_a_wrong_value_is_named_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(f"GARMENT_{name}", value)
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+    assert str(caught.value).startswith(f"GARMENT_{name}={value}: ")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_batch_that_could_never_be_accepted_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GARMENT_MAX_IMAGES_IN_WORK", "3")
+    with pytest.raises(SettingsError, match="GARMENT_MAX_BATCH_IMAGES"):
+        load_settings()
+
+
+def test_every_setting_is_described_with_its_default() -> None:
+    text = describe_settings()
+    for name, field in Settings.model_fields.items():
+        assert field.description
+        assert field.description in text
+        default = field.get_default(call_default_factory=True)
+        assert f"GARMENT_{name.upper()}={default}" in text
+    assert "GARMENT_PORT=8000  (at least 0, at most 65535)" in text
+
+
+def test_unknown_variables_are_found() -> None:
+    given = {"GARMENT_PROT": "1", "GARMENT_PORT": "1", "OTHER": "1"}
+    assert unknown_variables(given) == ["GARMENT_PROT"]
