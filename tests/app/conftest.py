@@ -31,7 +31,7 @@ from app.service import Load, load_predictor
 from app.settings import Settings
 from app.telemetry import Metrics
 from training.networks import GarmentModel, build_network
-from training.scripted import golden_images, save_artifact
+from training.scripted import golden_images, round_to_float16, save_artifact
 
 CARD = ModelCard(
     name="tiny",
@@ -55,7 +55,9 @@ CARD = ModelCard(
 def make_model(temperature: float) -> GarmentModel:
     """Untrained; a temperature far below 1 makes it sure of its random answers."""
     torch.manual_seed(0)
-    return GarmentModel(build_network("resnet18", 11), temperature, rejects=True).eval()
+    network = build_network("resnet18", 11)
+    round_to_float16(network)
+    return GarmentModel(network, temperature, rejects=True).eval()
 
 
 def write_artifact(path: Path, temperature: float, golden_of: float | None = None) -> Artifact:
