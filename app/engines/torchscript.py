@@ -1,7 +1,4 @@
-"""The artifact as it is: TorchScript on the processor.
-
-Source: https://docs.pytorch.org/docs/stable/generated/torch.jit.optimize_for_inference.html
-"""
+"""The artifact as it is: TorchScript on the processor."""
 
 from __future__ import annotations
 
@@ -40,9 +37,8 @@ class TorchScriptEngine:
         self._dtype = torch.float32 if precision == "float32" else torch.bfloat16
         self._rejects = artifact.card.can_reject
         try:
+            # Frozen, and no more: torch.jit.optimize_for_inference has known wrong results.
             module = load_module(artifact.path, precision)
-            if precision == "float32":  # a third less time; it cannot prepare bfloat16
-                module = torch.jit.optimize_for_inference(module, other_methods=["logits"])
         except (RuntimeError, OSError) as error:
             raise EngineError(f"{artifact.path}: cannot be loaded: {error}") from error
         self._module: Any = module
