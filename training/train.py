@@ -81,10 +81,8 @@ def choose_precision(wanted: str, device: torch.device) -> torch.dtype:
         if device.type == "cuda":
             fast = torch.cuda.is_bf16_supported(including_emulation=False)
         else:
-            flags = Path("/proc/cpuinfo")
-            fast = flags.exists() and any(
-                name in flags.read_text() for name in ("amx_bf16", "avx512_bf16", " bf16 ")
-            )
+            known = torch.cpu.get_capabilities()
+            fast = bool(known.get("amx_bf16") or known.get("avx512_bf16"))
         return torch.bfloat16 if fast else torch.float32
     return torch.bfloat16 if wanted == "bfloat16" else torch.float32
 
