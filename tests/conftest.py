@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import base64
+import os
 import zipfile
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+
+# Before anything loads torch: threads that spin while they wait slow each other down when tests,
+# servers and trainings share two cores.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 from app.artifact import CARD_FILE, CATEGORIES, GOLDEN_FILE, Golden, ModelCard, golden_json
 

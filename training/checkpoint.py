@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 FILE = "checkpoint.pt"
 
@@ -74,6 +75,24 @@ def result(state: dict[str, Any]) -> dict[str, torch.Tensor]:
         for name, value in state["average"].items()
         if name.startswith(prefix)
     }
+
+
+def start_from(network: nn.Module, path: Path) -> None:
+    """Give a network the result of another run; a last layer of another size stays as it is.
+
+    Raises:
+        CheckpointError: there is no such run, or it trained another network.
+    """
+    weights, ours = result(load(path)), network.state_dict()
+    shared = {
+        name: value
+        for name, value in weights.items()
+        if name in ours and value.shape == ours[name].shape
+    }
+    last_layer = 2  # its weight and its bias
+    if len(shared) < len(ours) - last_layer:
+        raise CheckpointError(f"{path}: the result of a run with another network")
+    network.load_state_dict(ours | shared)
 
 
 def outputs(weights: dict[str, torch.Tensor]) -> int:

@@ -34,6 +34,7 @@ class Options:
     version: str
     architecture: Architecture
     pretrained: bool
+    start_from: Path | None
     epochs: int
     batch_size: int
     optimizer: Literal["sgd", "adamw"]
@@ -65,11 +66,9 @@ class Options:
         """What decides the result: what a resumed run must share, and the model card shows."""
         elsewhere = {"data", "output", "model_dir", "checkpoint_dir", "version", "resume"}
         elsewhere |= {"threads", "profile", "diagnose", "command"}
-        return {
-            item.name: getattr(self, item.name)
-            for item in fields(self)
-            if item.name not in elsewhere
-        }
+        values = {item.name: getattr(self, item.name) for item in fields(self)}
+        values["start_from"] = str(self.start_from) if self.start_from else None
+        return {name: value for name, value in values.items() if name not in elsewhere}
 
 
 def switch(text: str) -> bool:
@@ -123,6 +122,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("network").add_argument
     add("--architecture", choices=ARCHITECTURES, default="resnet18", help="default: %(default)s")
     add("--pretrained", **flag, help="start from torchvision's ImageNet weights")
+    add("--start-from", type=Path, help="start from the result of another run: its folder")
 
     add = parser.add_argument_group("hyperparameters (default)").add_argument
     add("--epochs", type=_number(int, 1, 10_000), default=16, help="%(default)s")
@@ -142,7 +142,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--learning-rate",
         type=_number(float, 0, 1e6),
         help="the peak of one-cycle (0.1 for sgd, 0.002 for adamw; a tenth for vgg16, and a "
-        "tenth with --pretrained)",
+        "tenth with --pretrained or --start-from)",
     )
     add("--momentum", type=_number(float, 0, 0.9999), default=0.9, help="of sgd (%(default)s)")
     add(
@@ -224,7 +224,8 @@ def from_arguments(arguments: argparse.Namespace) -> Options:
         base = 0.1 if values["optimizer"] == "sgd" else 0.002
         if values["architecture"] == "vgg16":  # it has no batch normalisation
             base /= 10
-        values["learning_rate"] = base / 10 if values["pretrained"] else base
+        has_learnt = values["pretrained"] or values["start_from"]
+        values["learning_rate"] = base / 10 if has_learnt else base
     if values["weight_decay"] is None:
         values["weight_decay"] = 5e-4 if values["optimizer"] == "sgd" else 0.05
     values["model_dir"] = values["model_dir"] or values["output"]

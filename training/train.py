@@ -24,6 +24,7 @@ if __name__ == "__main__":  # started as a file: the project's root is not on th
 import torch
 
 from app.artifact import CATEGORIES
+from training import checkpoint
 from training.card import Provenance, sources_of
 from training.checkpoint import CheckpointError
 from training.datasets import FOLDERS, DataError, Split, find_splits, load_split
@@ -105,6 +106,8 @@ def _train(options: Options, group: Processes) -> int:
     rejects = bool((splits["train"].labels == len(CATEGORIES)).any())
     torch.manual_seed(options.seed)
     network = build_network(options.architecture, len(CATEGORIES) + rejects, options.pretrained)
+    if options.start_from is not None:
+        checkpoint.start_from(network, options.start_from)
     precision = choose_precision(options.precision, group.device)
     parameters = sum(parameter.numel() for parameter in network.parameters())
     say(

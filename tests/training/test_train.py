@@ -143,6 +143,23 @@ def test_resuming_with_other_hyperparameters_is_refused(data: Path, tmp_path: Pa
         run(flags(data, tmp_path / "run", epochs=1, batch_size=32, resume="true"))
 
 
+def test_a_run_starts_from_the_result_of_another(
+    data: Path, make_tree: Callable[..., Path], tmp_path: Path
+) -> None:
+    run(flags(data, tmp_path / "first", epochs=3, augment=0))
+    make_tree("data/train", {"other": 8})
+    make_tree("data/valid", {"other": 2}, first=100)
+    more = flags(data, tmp_path / "more", epochs=1, learning_rate=0, start_from=tmp_path / "first")
+
+    assert run(more) == 0
+
+    before, after = weights(tmp_path / "first"), weights(tmp_path / "more")
+    assert torch.equal(before["conv1.weight"], after["conv1.weight"])
+    assert after["fc.weight"].shape == (11, 512), "a new last layer for the eleventh class"
+    with pytest.raises(checkpoint.CheckpointError, match="another network"):
+        run([*more, "--architecture", "vgg16"])
+
+
 def test_early_stop_gives_the_best_epoch(data: Path, tmp_path: Path) -> None:
     # A rate of zero: no epoch after the first is better.
     run(flags(data, tmp_path / "run", epochs=7, early_stop=2, learning_rate=0))
