@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -198,15 +197,3 @@ def _others(calibration: Calibration, predictions: Predictions, labels: metrics.
         flagged=int((flagged & is_other).sum()),
         garments_flagged=int((flagged & ~is_other).sum()),
     )
-
-
-def hardware() -> str:
-    """The processor and how many threads compute on it, for beside a measured speed."""
-    name = "an unnamed processor"
-    information = Path("/proc/cpuinfo")
-    if information.exists():
-        for line in information.read_text().splitlines():
-            if line.startswith("model name"):
-                name = line.partition(":")[2].strip()
-                break
-    return f"{name}, {torch.get_num_threads()} threads, {os.cpu_count()} cores"

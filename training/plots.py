@@ -90,9 +90,12 @@ def reliability(bins: Sequence[CalibrationBin]) -> bytes:
 
 
 def captioned(images: Sequence[Images], captions: Sequence[str], columns: int) -> bytes:
-    """Images `[H, W, 3]` in a grid, each under its caption of one to three lines."""
-    rows = max(1, -(-len(images) // columns))
-    figure = Figure(figsize=(1.75 * columns, 2.3 * rows), layout="constrained")
+    """Images `[H, W, 3]` of one shape in a grid, each under its caption of one to three lines."""
+    rows = -(-len(images) // columns)
+    width = 9.5 / columns
+    lines = 1 + max(caption.count("\n") for caption in captions)
+    height = width * len(images[0]) / images[0].shape[1] + 0.16 * lines + 0.12
+    figure = Figure(figsize=(9.5, height * rows), layout="constrained")
     for axes in (grid := figure.subplots(rows, columns, squeeze=False)).flat:
         axes.axis("off")
     for axes, image, caption in zip(grid.flat, images, captions, strict=False):
@@ -123,7 +126,7 @@ def labelled_rows(rows: Mapping[str, Sequence[Images]], gap: int = 4) -> bytes:
 
 def grouped_bars(groups: Mapping[str, Sequence[float]], names: Sequence[str], label: str) -> bytes:
     """Horizontal bars: for each name one bar per group, with its value beside it."""
-    figure = Figure(figsize=(8.4, 0.9 + len(names) * (0.14 + 0.2 * len(groups))))
+    figure = Figure(figsize=(8.4, 0.9 + len(names) * (0.12 + 0.15 * len(groups))))
     figure.set_layout_engine("constrained")
     axes = figure.subplots()
     height = 0.84 / len(groups)
@@ -136,7 +139,7 @@ def grouped_bars(groups: Mapping[str, Sequence[float]], names: Sequence[str], la
         axes.bar_label(bars, fmt="{:,.4g}", padding=3, fontsize=8)
     axes.set_yticks(places, names)
     axes.invert_yaxis()
-    axes.margins(x=0.1)
+    axes.margins(x=0.1, y=0.01)
     axes.set_xlabel(label)
     axes.tick_params(axis="y", length=0)
     if len(groups) > 1:
@@ -159,5 +162,35 @@ def histograms(groups: Mapping[str, NDArray[np.floating]], label: str) -> bytes:
         )  # fmt: skip
     axes.set(xlabel=label, ylabel="share of images")
     axes.legend(frameon=False)
+    _plain(axes)
+    return _png(figure)
+
+
+def trade_off(
+    names: Sequence[str],
+    accuracies: Sequence[float],
+    intervals: Sequence[tuple[float, float]],
+    milliseconds: Sequence[float],
+) -> bytes:
+    """Accuracy with its interval against the time for one image, a point for each name."""
+    figure = Figure(figsize=(7.6, 4.6), layout="constrained")
+    axes = figure.subplots()
+    for index, (name, accuracy, (low, high), time) in enumerate(
+        zip(names, accuracies, intervals, milliseconds, strict=True)
+    ):
+        axes.errorbar(
+            time,
+            accuracy * 100,
+            yerr=[[(accuracy - low) * 100], [(high - accuracy) * 100]],
+            fmt="os^Dvp*X"[index % 8],
+            color=COLOURS[index % 8],
+            markersize=9,
+            capsize=4,
+            label=name,
+        )
+    axes.set(xlabel="milliseconds for one image", ylabel="accuracy, %")
+    axes.set_xlim(0, max(milliseconds) * 1.15)
+    axes.grid(color="#E4E8EE")
+    figure.legend(loc="outside upper center", ncols=2, frameon=False)
     _plain(axes)
     return _png(figure)

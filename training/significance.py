@@ -14,7 +14,8 @@ def wilson_interval(share: float, count: int) -> tuple[float, float]:
     scale = 1 + z**2 / count
     middle = (share + z**2 / (2 * count)) / scale
     half = z / scale * math.sqrt(share * (1 - share) / count + z**2 / (4 * count**2))
-    return max(0.0, middle - half), min(1.0, middle + half)
+    # It holds the share itself, also where rounding would leave 1.0 just outside.
+    return max(0.0, min(share, middle - half)), min(1.0, max(share, middle + half))
 
 
 def mcnemar_p(right: NDArray[np.bool_], also_right: NDArray[np.bool_]) -> float:
