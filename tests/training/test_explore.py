@@ -1,0 +1,170 @@
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from training.__main__ import main
+from training.datasets import FOLDERS
+from training.near_duplicates import near_duplicates
+
+
+def blotches(seed: int, size: int = 56) -> Image.Image:
+    """A grey image unlike those of other seeds."""
+    random = np.random.default_rng(seed)
+    coarse = random.integers(40, 200, (7, 7), dtype=np.uint8)
+    return Image.fromarray(coarse).resize((size, size), Image.Resampling.BICUBIC)
+
+
+def write(image: Image.Image, path: Path, quality: int = 90) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image.save(path, **({"quality": quality} if path.suffix == ".jpg" else {}))
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """Balanced: four images of each class to train on, one to test on."""
+    root = tmp_path / "photos"
+    for label, folder in enumerate(FOLDERS[:10]):
+        for index in range(4):
+            write(blotches(label * 10 + index), root / "train" / folder / f"{index}.png")
+        write(blotches(label * 10 + 9), root / "test" / folder / "9.png")
+    return root
+
+
+def explore(data: Path, output: Path, *more: str) -> dict:
+    assert main(["explore", str(data), "--output", str(output), *more]) == 0
+    return json.loads((output / "explore.json").read_text())
+
+
+def test_clean_data_raises_no_warning(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = explore(data, tmp_path / "out")
+    assert told["splits"]["train"]["counts"] == dict.fromkeys(FOLDERS[:10], 4)
+    assert told["splits"]["test"]["looked_at"] == 10
+    assert told["splits"]["train"]["formats"] == {"PNG": 40}
+    assert told["splits"]["train"]["width"] == {"low": 56, "median": 56, "high": 56}
+    assert told["duplicates"] == []
+    printed = capsys.readouterr().out
+    assert "good: The classes are balanced: 4 images to train on each." in printed
+    assert "note: All images are grey." in printed
+    assert "warning" not in printed
+    page = (tmp_path / "out" / "explore.html").read_text()
+    assert page.count("data:image/png;base64,") == page.count("<img ") == 4
+    assert 'src="http' not in page
+
+
+def test_imbalance_is_told_with_what_training_does(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for index in range(4, 7):
+        write(blotches(500 + index), data / "train" / "Bag" / f"{index}.png")
+    explore(data, tmp_path / "out")
+    printed = capsys.readouterr().out
+    assert "Bag has 1.8 times as many images to train on as" in printed
+    assert "--balance auto" in printed
+
+
+def test_a_copy_in_another_split_is_found(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = Image.open(data / "train" / "Coat" / "2.png").point(lambda level: level * 0.8 + 30)
+    write(copy.resize((90, 90)), data / "test" / "Shirt" / "copy.jpg", quality=70)
+    told = explore(data, tmp_path / "out")
+    assert len(told["duplicates"]) == 1
+    pair = told["duplicates"][0]
+    assert (pair["first_split"], pair["first_file"]) == ("test", "Shirt/copy.jpg")
+    assert (pair["second_split"], pair["second_file"]) == ("train", "Coat/2.png")
+    printed = capsys.readouterr().out
+    assert "1 image of test (9.09 %) have a near-duplicate in train" not in printed
+    assert "1 image of test (9.09 %) has a near-duplicate in train" in printed
+    assert "1 of these pairs carries two different classes" in printed
+    assert "test/Shirt/copy.jpg" in (tmp_path / "out" / "explore.html").read_text()
+
+
+def test_damaged_and_blank_images_are_told_and_do_not_stop_it(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (data / "train" / "Bag" / "cut.png").write_bytes(
+        (data / "train" / "Bag" / "0.png").read_bytes()[:200]
+    )
+    write(Image.new("RGB", (30, 20), "red"), data / "train" / "Dress" / "blank.png")
+    told = explore(data, tmp_path / "out")["splits"]["train"]
+    assert len(told["damaged"]) == 1
+    assert told["damaged"][0].startswith("Bag/cut.png: ")
+    assert told["blank"] == ["Dress/blank.png"]
+    assert told["looked_at"] == 41
+    assert told["grey"] == 40
+    assert told["aspect"]["high"] == 1.5
+    printed = capsys.readouterr().out
+    assert "1 image cannot be read: train/Bag/cut.png" in printed
+    assert "1 image is blank: train/Dress/blank.png" in printed
+
+
+def test_a_sample_counts_all_and_looks_at_some(data: Path, tmp_path: Path) -> None:
+    told = explore(data, tmp_path / "out", "--sample", "12")["splits"]["train"]
+    assert sum(told["counts"].values()) == 40
+    assert told["looked_at"] == 12
+
+
+def test_missing_classes_and_splits_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(blotches(1), tmp_path / "few" / "train" / "Bag" / "1.png")
+    write(blotches(2), tmp_path / "few" / "train" / "other" / "2.png")
+    write(blotches(3), tmp_path / "few" / "test" / "Bag" / "3.png")
+    explore(tmp_path / "few", tmp_path / "out")
+    printed = capsys.readouterr().out
+    assert "No split has images of T-shirt-top, Trouser" in printed
+    assert "The test split lacks other" in printed
+    assert "eleventh output" in printed
+
+
+def test_unlike_splits_are_told(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for file in (data / "test").rglob("*.png"):
+        write(Image.open(file).point(lambda level: level * 0.3), file)
+    explore(data, tmp_path / "out")
+    assert "The images of test are darker than those of train" in capsys.readouterr().out
+
+
+def test_data_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explore", str(tmp_path / "none")]) == 2
+    assert "has none of train, valid, test" in capsys.readouterr().err
+
+
+def thumbnails(*images: Image.Image) -> np.ndarray:
+    small = [np.array(image.convert("L").resize((28, 28))) for image in images]
+    return np.array(small, np.uint8).reshape(-1, 28, 28)
+
+
+def test_near_duplicates_are_found_in_their_place() -> None:
+    saved = io.BytesIO()
+    blotches(7).save(saved, "JPEG", quality=60)
+    first = thumbnails(blotches(1), Image.open(saved))
+    second = thumbnails(*(blotches(seed) for seed in (5, 6, 7, 8)))
+    pairs = near_duplicates(first, second)
+    assert [(pair.first, pair.second) for pair in pairs] == [(1, 2)]
+    assert pairs[0].similarity > 0.98
+
+
+def test_the_same_outline_is_no_duplicate() -> None:
+    random = np.random.default_rng(0)
+    outline = np.zeros((28, 28))
+    outline[4:24, 8:20] = 180
+    texture = [outline + (outline > 0) * random.normal(0, 12, (28, 28)) for _ in range(2)]
+    first, second = (pixels.clip(0, 255).astype(np.uint8)[None] for pixels in texture)
+    assert near_duplicates(first, second) == []
+    assert len(near_duplicates(first, first)) == 1
+
+
+def test_blank_images_are_no_duplicates_and_nothing_has_none() -> None:
+    blank = thumbnails(Image.new("L", (28, 28), 90))
+    assert near_duplicates(blank, blank) == []
+    assert near_duplicates(thumbnails(), blank) == []

@@ -1,0 +1,82 @@
+"""Show what is in prepared data: a report with pictures, before anything is trained.
+
+Counts per class and split, samples, mean images, pixel statistics, near-duplicates across splits,
+imbalance; and, in words, what was found and what training will do about it. Writes explore.html
+(one file, for any browser) and explore.json.
+
+    python -m training explore data/fashion-mnist --output reports/explore
+"""
+
+from __future__ import annotations
+
+import argparse
+from itertools import combinations
+from pathlib import Path
+
+from training import report
+from training.command import command_line, positive
+from training.datasets import FOLDERS, find_splits
+from training.exploration import Duplicate, Exploration, split_facts
+from training.explore_report import explore_report
+from training.findings import findings, texts
+from training.near_duplicates import near_duplicates
+from training.survey import Survey, survey
+
+__all__ = ["add_arguments", "run"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("data", type=Path, metavar="DATA", help="folder of prepared data")
+    parser.add_argument(
+        "--output", type=Path, default=Path("reports/explore"), help="default: %(default)s"
+    )
+    parser.add_argument(
+        "--sample",
+        type=positive,
+        metavar="N",
+        help="look at N images of each split, chosen by chance (default: all)",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Explore; prints the findings."""
+    surveys = [
+        survey(split, path, arguments.sample) for split, path in find_splits(arguments.data).items()
+    ]
+    exploration = Exploration(
+        data=arguments.data.resolve().name,
+        splits={survey.split: split_facts(survey) for survey in surveys},
+        duplicates=duplicates(surveys),
+    )
+    found = findings(exploration)
+    output: Path = arguments.output
+    output.mkdir(parents=True, exist_ok=True)
+    (output / "explore.json").write_text(exploration.model_dump_json(indent=1) + "\n")
+    page = output / "explore.html"
+    report.write(explore_report(exploration, surveys, found, command_line()), page)
+    for split, facts in exploration.splits.items():
+        print(f"{split}: {sum(facts.counts.values()):,} images, {len(facts.counts)} classes")
+    print(*texts(found), sep="\n")
+    print(f"report: {page}")
+    return 0
+
+
+def duplicates(surveys: list[Survey]) -> list[Duplicate]:
+    """Near-duplicates of each later split in each earlier one, in the order of `surveys`."""
+    found: list[Duplicate] = []
+    for second, first in combinations(surveys, 2):
+        name = f"comparing {first.split} with {second.split}"
+        found += [
+            Duplicate(
+                first_split=first.split,
+                first_file=first.files[pair.first].name,
+                first_class=FOLDERS[first.labels[pair.first]],
+                second_split=second.split,
+                second_file=second.files[pair.second].name,
+                second_class=FOLDERS[second.labels[pair.second]],
+                similarity=pair.similarity,
+            )
+            for pair in near_duplicates(first.thumbnails, second.thumbnails, name)
+        ]
+    return found

@@ -1,0 +1,224 @@
+"""What follows from the figures of `explore`, and what training does about it, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from app.artifact import CATEGORIES
+from training.datasets import FOLDERS, OTHER
+from training.exploration import Exploration, SplitFacts
+from training.networks import INPUT_SIZE
+from training.options import IMBALANCE
+from training.report import Finding, percent
+
+SHIFT = 0.25
+"""Splits whose mean brightness differs by more than this share of its deviation are unlike."""
+
+
+def findings(exploration: Exploration) -> list[Finding]:
+    """What was found and what training does about it, in words."""
+    splits = exploration.splits
+    found = [*_balance(splits), *_classes(splits), *_duplicates(exploration), *_files(splits)]
+    return found + _pixels(splits)
+
+
+def _balance(splits: dict[str, SplitFacts]) -> list[Finding]:
+    if "train" not in splits:
+        return [
+            Finding(
+                "warning",
+                "There is no train split.",
+                "Training needs one: python -m training prepare makes all three.",
+            )
+        ]
+    counts = splits["train"].counts
+    largest, smallest = max(counts, key=counts.__getitem__), min(counts, key=counts.__getitem__)
+    if counts[largest] == counts[smallest]:
+        return [
+            Finding(
+                "good",
+                f"The classes are balanced: {counts[largest]:,} images to train on each.",
+                "Training shows every image once per epoch, with no class weights.",
+            )
+        ]
+    ratio = counts[largest] / counts[smallest]
+    said = (
+        f"{largest} has {ratio:.1f} times as many images to train on as {smallest} "
+        f"({counts[largest]:,} and {counts[smallest]:,})."
+    )
+    if ratio > IMBALANCE:
+        return [
+            Finding(
+                "warning",
+                f"The classes are not balanced: {said}",
+                "Training draws images so that all classes come equally often (--balance auto "
+                f"does so above {IMBALANCE:g} times; --balance off shows every image once). More "
+                f"images of {smallest} would be better still.",
+            )
+        ]
+    return [
+        Finding(
+            "good",
+            f"The classes are nearly balanced: {said}",
+            f"Training does nothing about it up to {IMBALANCE:g} times.",
+        )
+    ]
+
+
+def _classes(splits: dict[str, SplitFacts]) -> list[Finding]:
+    found = []
+    known = {name for facts in splits.values() for name in facts.counts}
+    missing = [name for name in FOLDERS[: len(CATEGORIES)] if name not in known]
+    if missing:
+        found.append(
+            Finding(
+                "warning",
+                f"No split has images of {', '.join(missing)}.",
+                "A model trained on these data cannot learn them.",
+            )
+        )
+    for name, facts in splits.items():
+        if absent := [entry for entry in FOLDERS if entry in known - facts.counts.keys()]:
+            found.append(
+                Finding(
+                    "warning",
+                    f"The {name} split lacks {', '.join(absent)}, which another split has.",
+                    "Prepare the data again, so that each class is in all splits.",
+                )
+            )
+    if OTHER in known:
+        found.append(
+            Finding(
+                "note",
+                f"There are images of no category, in the class {OTHER}.",
+                "The network gets an eleventh output and the model can flag what is no garment.",
+            )
+        )
+    return found
+
+
+def _duplicates(exploration: Exploration) -> list[Finding]:
+    splits = exploration.splits
+    if len(splits) < 2:
+        return []
+    if not exploration.duplicates:
+        return [Finding("good", "No image of one split is a near-duplicate of one in another.")]
+    found = []
+    for first, second in sorted({(d.first_split, d.second_split) for d in exploration.duplicates}):
+        pairs = [
+            pair
+            for pair in exploration.duplicates
+            if (pair.first_split, pair.second_split) == (first, second)
+        ]
+        share = len(pairs) / splits[first].looked_at
+        found.append(
+            Finding(
+                "warning" if share > 0.01 else "note",
+                f"{_images(len(pairs))} of {first} ({percent(share, 2)}) "
+                f"{'has' if len(pairs) == 1 else 'have'} a near-duplicate in {second}.",
+                "Training keeps them. By having seen them, a model can gain at most "
+                f"{share * 100:.2f} points of accuracy on {first}.",
+            )
+        )
+    torn = [pair for pair in exploration.duplicates if pair.first_class != pair.second_class]
+    if torn:
+        found.append(
+            Finding(
+                "warning",
+                f"{len(torn):,} of these pairs {'carries' if len(torn) == 1 else 'carry'} two "
+                "different classes.",
+                "At least one label of each is wrong or arguable: look at them below.",
+            )
+        )
+    return found
+
+
+def _files(splits: dict[str, SplitFacts]) -> list[Finding]:
+    found = []
+    blank = sum(len(facts.blank) for facts in splits.values())
+    for kind, names, action in (
+        (
+            "cannot be read",
+            [f"{split}/{name}" for split, facts in splits.items() for name in facts.damaged],
+            "Training stops at them. python -m training prepare leaves them out.",
+        ),
+        (
+            "is blank" if blank == 1 else "are blank",
+            [f"{split}/{name}" for split, facts in splits.items() for name in facts.blank],
+            "Training keeps them, and nothing can be learned from them: take them out.",
+        ),
+    ):
+        if names:
+            listed = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+            found.append(Finding("warning", f"{_images(len(names))} {kind}: {listed}.", action))
+    return found
+
+
+def _pixels(splits: dict[str, SplitFacts]) -> list[Finding]:
+    found = []
+    seen = [facts for facts in splits.values() if facts.width and facts.height]
+    if not seen:
+        return []
+    edges = [facts.width.median for facts in seen if facts.width]
+    if max(edges) < INPUT_SIZE:
+        found.append(
+            Finding(
+                "note",
+                f"The images are small: {_plain(min(edges))} pixels wide at the median.",
+                f"They are enlarged to the network's {INPUT_SIZE} x {INPUT_SIZE}, smoothly.",
+            )
+        )
+    aspects = [spread for facts in seen if (spread := facts.aspect)]
+    low, high = min(spread.low for spread in aspects), max(spread.high for spread in aspects)
+    if low < high or low != 1:
+        found.append(
+            Finding(
+                "note",
+                f"Width by height goes from {low:.2f} to {high:.2f}.",
+                "The aspect is kept: the square is filled with the border's own colour.",
+            )
+        )
+    grey, total = sum(facts.grey for facts in seen), sum(facts.looked_at for facts in seen)
+    if grey == total:
+        found.append(
+            Finding(
+                "note",
+                "All images are grey.",
+                "A model trained on them alone has never seen colour: do not expect its figures "
+                "on colour photos.",
+            )
+        )
+    return found + _shifts(splits)
+
+
+def _shifts(splits: dict[str, SplitFacts]) -> list[Finding]:
+    train = splits.get("train")
+    if train is None or not train.looked_at or not train.brightness_deviation:
+        return []
+    found = []
+    for name, facts in splits.items():
+        shift = (facts.brightness_mean - train.brightness_mean) / train.brightness_deviation
+        if facts.looked_at and abs(shift) > SHIFT:
+            found.append(
+                Finding(
+                    "warning",
+                    f"The images of {name} are {'brighter' if shift > 0 else 'darker'} than those "
+                    f"of train: {facts.brightness_mean:.0f} against {train.brightness_mean:.0f}.",
+                    "The splits may come from different sources; figures on one say less of the "
+                    "other.",
+                )
+            )
+    return found
+
+
+def _images(count: int) -> str:
+    return f"{count:,} image" + ("" if count == 1 else "s")
+
+
+def _plain(value: float) -> str:
+    return f"{value:,.0f}"
+
+
+def texts(found: Sequence[Finding]) -> list[str]:
+    """Findings as lines for the terminal."""
+    return [f"{entry.level}: {entry.text} {entry.action}".rstrip() for entry in found]
