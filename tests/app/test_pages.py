@@ -100,6 +100,11 @@ def test_nothing_else_is_served(client: TestClient, path: str) -> None:
     assert response.json()["code"] == "not_found"
 
 
+def test_icon_is_where_browsers_look_for_it(client: TestClient) -> None:
+    icon = client.get("/favicon.ico")  # such as at /model, which is no page
+    assert (icon.status_code, icon.headers["content-type"]) == (200, "image/svg+xml")
+
+
 def test_swagger_ui_says_which_version_it_is() -> None:
     version = (WEB / "swagger" / "VERSION").read_text(encoding="utf-8")
     number = re.search(r"swagger-ui-dist (\d+\.\d+\.\d+)", version)

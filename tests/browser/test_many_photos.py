@@ -1,0 +1,118 @@
+"""The page with many photos, with a busy service and without a connection: nothing is lost."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from io import BytesIO, StringIO
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from playwright.sync_api import Page, Request, Response, expect
+
+pytestmark = pytest.mark.browser
+
+OpenPage = Callable[..., Page]
+IN_FLIGHT = 4
+
+
+def _photo(name: str, red: int = 0, edge: int = 64) -> dict[str, object]:
+    file = BytesIO()
+    image = Image.linear_gradient("L").resize((edge, edge))
+    Image.merge("RGB", [Image.new("L", image.size, red), image, image]).save(file, "PNG")
+    return {"name": name, "mimeType": "image/png", "buffer": file.getvalue()}
+
+
+def _table(page: Page) -> list[dict[str, str]]:
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download table").click()
+    text = Path(download.value.path()).read_bytes().decode("utf-8-sig")
+    return list(csv.DictReader(StringIO(text)))
+
+
+def test_each_of_many_photos_gets_its_row(service: str, open_page: OpenPage) -> None:
+    photos = [_photo(f"{number:02}.png", red=6 * number) for number in range(30)]
+    photos[7] = {"name": "07.jpg", "mimeType": "image/jpeg", "buffer": b"no photo"}
+    photos[9]["name"] = '=1+2,"nine".png'
+    now: set[Request] = set()
+    most = 0
+
+    def sent(request: Request) -> None:
+        nonlocal most
+        if request.url.endswith("/predict"):
+            now.add(request)
+            most = max(most, len(now))
+
+    page = open_page(service)
+    page.on("request", sent)
+    page.on("requestfinished", lambda request: now.discard(request))
+    page.set_input_files("#files", photos)
+    expect(page.locator("#count")).to_have_text("30 of 30 photos", timeout=120_000)
+    expect(page.get_by_role("status")).to_contain_text("29 of 30 photos answered")
+    assert most == IN_FLIGHT
+
+    rows = _table(page)
+    files = [str(photo["name"]) for photo in photos]
+    files[9] = '\'=1+2,"nine".png'  # a spreadsheet must not compute it
+    assert [row["file"] for row in rows] == files
+    assert [row["error_code"] for row in rows if row["error_code"]] == ["unsupported_format"]
+    assert rows[7]["label"] == ""
+    del rows[7]
+    for row in rows:
+        probabilities = {
+            name.removeprefix("probability "): float(value)
+            for name, value in row.items()
+            if name.startswith("probability ")
+        }
+        assert len(probabilities) == 10
+        assert sum(probabilities.values()) == pytest.approx(1, abs=1e-4)
+        assert row["label"] == max(probabilities, key=probabilities.__getitem__)
+        assert float(row["confidence"]) == probabilities[row["label"]]
+        assert row["needs_review"] == str(bool(row["review_reasons"])).lower()
+
+
+def test_busy_service_is_asked_again(small_service: str, open_page: OpenPage) -> None:
+    statuses: list[int] = []
+
+    def answered(response: Response) -> None:
+        if response.url.endswith("/predict"):
+            statuses.append(response.status)
+
+    page = open_page(small_service)
+    page.on("response", answered)
+    # Large ones, so that several are with the service at the same time.
+    page.set_input_files("#files", [_photo(f"{number}.png", edge=3000) for number in range(6)])
+    expect(page.get_by_text("Trying again").first).to_be_visible()
+    expect(page.get_by_role("status")).to_contain_text("6 of 6 photos answered, ", timeout=200_000)
+    assert 503 in statuses
+    assert statuses.count(200) == 6
+
+
+def test_photo_is_sent_again_once_the_connection_is_back(service: str, open_page: OpenPage) -> None:
+    page = open_page(service)
+    expect(page.locator("footer")).to_contain_text("version")
+    page.context.set_offline(True)
+    page.set_input_files("#files", [_photo("one.png"), _photo("two.png"), _photo("three.png")])
+    expect(page.get_by_role("status")).to_contain_text("3 failed")
+    expect(page.locator("#cards code")).to_have_text(["unreachable"] * 3)
+
+    page.context.set_offline(False)
+    two = page.get_by_role("listitem").filter(has_text="two.png")
+    two.get_by_role("button", name="Try again").click()
+    expect(two.locator(".label")).not_to_be_empty()
+    expect(page.get_by_role("status")).to_contain_text("2 failed")
+    page.get_by_role("button", name="Try failed again").click()
+    expect(page.get_by_role("status")).to_contain_text("3 of 3 photos answered")
+    assert [row["error_code"] for row in _table(page)] == ["", "", ""]
+
+
+def test_clear_forgets_what_was_on_its_way(service: str, open_page: OpenPage) -> None:
+    page = open_page(service)
+    page.set_input_files("#files", [_photo(f"{number}.png", edge=1000) for number in range(12)])
+    page.get_by_role("button", name="Clear").click()
+    expect(page.locator("#results")).to_be_hidden()
+    page.set_input_files("#files", [_photo("after.png")])
+    expect(page.get_by_role("status")).to_contain_text("1 of 1 photos answered")
+    expect(page.locator("#cards > li")).to_have_count(1)
+    assert [row["file"] for row in _table(page)] == ["after.png"]

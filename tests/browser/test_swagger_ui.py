@@ -1,0 +1,55 @@
+"""A tester at /docs: choose a file, execute, see the answer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+pytestmark = pytest.mark.browser
+
+ANKLE_BOOT = Path(__file__).parent.parent / "samples" / "ankle-boot.png"
+
+
+def _execute(page: Page, path: str, files: Path | list[Path] | dict[str, object]) -> Locator:
+    """Try `POST path` out; the block with the answer that came."""
+    operation = page.locator(".opblock-post").filter(
+        has=page.locator(f".opblock-summary-path[data-path='{path}']")
+    )
+    operation.locator(".opblock-summary-control").click()
+    operation.get_by_role("button", name="Try it out").click()
+    for number, file in enumerate(files if isinstance(files, list) else [files]):
+        if number > 0:  # the form begins with one slot
+            operation.get_by_role("button", name="Add string item").click()
+        operation.locator("input[type=file]").nth(number).set_input_files(file)
+    operation.get_by_role("button", name="Execute").click()
+    answer = operation.locator(".live-responses-table tr.response")
+    expect(answer).to_be_visible()
+    return answer
+
+
+def test_predict_is_tried_out(service: str, open_page: Callable[..., Page]) -> None:
+    answer = _execute(open_page(f"{service}/docs"), "/predict", ANKLE_BOOT)
+    expect(answer.locator("td.response-col_status")).to_contain_text("200")
+    body = json.loads(answer.locator(".highlight-code code").first.inner_text())
+    assert body["label"] == body["probabilities"][0]["label"]
+    assert len(body["probabilities"]) == 10
+
+
+def test_wrong_file_gets_its_problem(service: str, open_page: Callable[..., Page]) -> None:
+    text = {"name": "notes.jpg", "mimeType": "image/jpeg", "buffer": b"no photo"}
+    answer = _execute(open_page(f"{service}/docs"), "/predict", text)
+    expect(answer.locator("td.response-col_status")).to_contain_text("415")
+    expect(answer).to_contain_text("unsupported_format")
+
+
+def test_batch_is_tried_out(service: str, open_page: Callable[..., Page]) -> None:
+    page = open_page(f"{service}/docs")
+    answer = _execute(page, "/predict/batch", [ANKLE_BOOT, ANKLE_BOOT])
+    expect(answer.locator("td.response-col_status")).to_contain_text("200")
+    body = json.loads(answer.locator(".highlight-code code").first.inner_text())
+    assert [item["filename"] for item in body["items"]] == ["ankle-boot.png"] * 2
+    assert all(item["prediction"] for item in body["items"])
