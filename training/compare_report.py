@@ -38,33 +38,36 @@ def _how_it_was_chosen() -> Text:
 
 
 def _side_by_side(comparison: Comparison) -> list[Table | Text]:
-    rows = []
+    names = ["Accuracy", "95 % interval", "p against the highest", "ECE", "Size", "Parameters"]
+    batches = sorted(comparison.candidates[0].milliseconds)
+    for batch in batches:
+        names += [f"Time, batch of {batch}", f"Ratio to the first, batch of {batch}"]
+    columns = []
     for candidate, p in zip(comparison.candidates, comparison.p_values, strict=True):
         model, figures = candidate.evaluation.model, candidate.evaluation.figures
         low, high = candidate.evaluation.accuracy_interval
-        rows.append(
-            [
-                candidate.title,
-                f"{percent(figures.accuracy, 2)} ({low * 100:.1f} to {high * 100:.1f})",
-                f"{p:.3f}" if p >= 0.001 else "under 0.001",
-                f"{figures.ece:.4f}",
-                f"{model.bytes / 1e6:.1f} MB",
-                f"{model.parameters / 1e6:.1f} M",
-                *(
-                    f"{candidate.milliseconds[batch]:.1f} ms (x {candidate.ratios[batch]:.2f})"
-                    for batch in sorted(candidate.milliseconds)
-                ),
-            ]
-        )
-    batches = sorted(comparison.candidates[0].milliseconds)
-    header = ["Artifact", "Accuracy (95 %)", "p", "ECE", "Size", "Parameters"]
-    header += [f"Batch of {batch}" for batch in batches]
+        column = [
+            percent(figures.accuracy, 2),
+            f"{percent(low)} to {percent(high)}",
+            f"{p:.3f}" if p >= 0.001 else "under 0.001",
+            f"{figures.ece:.4f}",
+            f"{model.bytes / 1e6:.1f} MB",
+            f"{model.parameters / 1e6:.1f} M",
+        ]
+        for batch in batches:
+            column += [f"{candidate.milliseconds[batch]:,.1f} ms", f"{candidate.ratios[batch]:.2f}"]
+        columns.append(column)
+    header = [
+        candidate.title + (" (best)" if index == comparison.best else "")
+        for index, candidate in enumerate(comparison.candidates)
+    ]
+    rows = [list(row) for row in zip(names, *columns, strict=True)]
     return [
-        Table("The best is marked", header, rows, marked=frozenset({comparison.best})),
+        Table("Figures and speed of the artifacts", ["", *header], rows),
         Text(
             f"Times are of the network alone, float32, on {comparison.hardware}. The artifacts "
             "took turns, so that what else ran on the machine hit all of them; a time is the "
-            "median, and x is the median ratio to the first artifact of calls side by side."
+            "median, and so is the ratio of calls side by side."
         ),
     ]
 

@@ -97,7 +97,7 @@ def _verdict(
         margin = (accuracy - second.evaluation.figures.accuracy) * 100
         why = (
             f"it is right on {percent(accuracy, 2)} of the images, {margin:.2f} points more than "
-            f"{second.title}, and that is more than chance (p = {_p(p_values, best)})"
+            f"{second.title}, and that is more than chance ({_p(p_values, best)})"
         )
         faster = [other for other in candidates if other.milliseconds[1] < chosen.milliseconds[1]]
         if faster:
@@ -122,4 +122,4 @@ def _verdict(
 
 def _p(p_values: Sequence[float], best: int) -> str:
     nearest = max(p for index, p in enumerate(p_values) if index != best)
-    return f"{nearest:.3f}" if nearest >= 0.001 else "under 0.001"
+    return f"p = {nearest:.3f}" if nearest >= 0.001 else "p under 0.001"
