@@ -59,10 +59,10 @@ def test_models_are_measured_side_by_side(told: Comparison, output: Path) -> Non
     assert (output / "compare.png").read_bytes().startswith(b"\x89PNG")
 
 
-def candidates(told: Comparison, *milliseconds: float) -> list[Candidate]:
+def candidates(told: Comparison, *ratios: float) -> list[Candidate]:
     return [
-        candidate.model_copy(update={"milliseconds": {1: time, 32: 10 * time}})
-        for candidate, time in zip(told.candidates, milliseconds, strict=True)
+        candidate.model_copy(update={"ratios": {1: ratio, 32: ratio}})
+        for candidate, ratio in zip(told.candidates, ratios, strict=True)
     ]
 
 
@@ -72,7 +72,7 @@ def answers(*right: int, of: int = 100) -> list[np.ndarray]:
 
 
 def test_of_equally_good_models_the_fastest_is_best(told: Comparison) -> None:
-    result = compare(candidates(told, 8.0, 2.0, 1.0), answers(90, 88, 10), "a machine")
+    result = compare(candidates(told, 1.0, 0.25, 0.125), answers(90, 88, 10), "a machine")
     assert (result.most_accurate, result.best) == (0, 1)
     assert result.verdict.startswith("grey 2.0.0 (resnet18) is the best")
     assert "chance can explain (p = 0.50)" in result.verdict
@@ -80,7 +80,7 @@ def test_of_equally_good_models_the_fastest_is_best(told: Comparison) -> None:
 
 
 def test_a_model_that_is_better_beyond_chance_is_best_though_slower(told: Comparison) -> None:
-    result = compare(candidates(told, 8.0, 2.0, 1.0), answers(90, 70, 10), "a machine")
+    result = compare(candidates(told, 1.0, 0.25, 0.125), answers(90, 70, 10), "a machine")
     assert (result.most_accurate, result.best) == (0, 0)
     assert "more than chance (p under 0.001)" in result.verdict
     assert "8.0 times as long for an image as grey 3.0.0" in result.verdict
