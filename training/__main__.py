@@ -16,17 +16,10 @@ import sys
 import warnings
 from pathlib import Path
 
-COMMANDS = ("prepare", "explore", "train", "evaluate", "compare", "export", "publish")
+from app.artifact import ArtifactError
+from training.errors import TrainingError
 
-# The mistakes of a user, told in a line; anything else is a fault of ours, with its traceback.
-_USER_ERRORS = (
-    ("training.datasets", "DataError"),
-    ("training.checkpoint", "CheckpointError"),
-    ("training.networks", "PretrainedWeightsError"),
-    ("training.scripted", "ParityError"),
-    ("training.publish", "PublishError"),
-    ("app.artifact", "ArtifactError"),
-)
+COMMANDS = ("prepare", "explore", "train", "evaluate", "compare", "export", "publish")
 
 
 def _docstring(command: str) -> str:
@@ -58,16 +51,9 @@ def main(argv: list[str] | None = None) -> int:
     command = importlib.import_module(f"training.{arguments.command}")
     try:
         return int(command.run(arguments))
-    except Exception as error:
-        if not isinstance(error, _user_errors()):
-            raise
+    except (TrainingError, ArtifactError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-
-
-def _user_errors() -> tuple[type[Exception], ...]:
-    modules = ((sys.modules.get(module), name) for module, name in _USER_ERRORS)
-    return tuple(getattr(module, name) for module, name in modules if module is not None)
 
 
 if __name__ == "__main__":

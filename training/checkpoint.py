@@ -9,11 +9,9 @@ from typing import Any
 import torch
 from torch import nn
 
+from training.errors import CheckpointError
+
 FILE = "checkpoint.pt"
-
-
-class CheckpointError(Exception):
-    """The checkpoint cannot be read, or belongs to a run with other hyperparameters."""
 
 
 def save(folder: Path, state: dict[str, Any]) -> Path:

@@ -16,14 +16,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from app.artifact import open_artifact
-from training import plots, report
 from training.command import command_line, positive
-from training.compare_report import compare_report
 from training.comparison import Candidate, Comparison, compare
-from training.datasets import SPLITS, DataError, load_split, split_path
+from training.datasets import SPLITS, load_split, split_path
+from training.errors import DataError
 from training.evaluation import measure, predict
 from training.networks import ARCHITECTURES
-from training.report import percent
+from training.reports import plots
+from training.reports.comparison import compare_report
+from training.reports.page import percent, write_report
 from training.speed import hardware, measure_speed
 
 __all__ = ["add_arguments", "run"]
@@ -84,7 +85,7 @@ def run(arguments: argparse.Namespace) -> int:
     )
     (output / "compare.png").write_bytes(picture)
     page = output / "compare.html"
-    report.write(compare_report(comparison, picture, command_line()), page)
+    write_report(compare_report(comparison, picture, command_line()), page)
     print(table(comparison))
     print(f"\nreport: {page}")
     return 0

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from training.evaluation import Evaluation
-from training.report import percent
+from training.reports.page import percent
 from training.significance import mcnemar_p
 
 SIGNIFICANT = 0.05

@@ -21,6 +21,7 @@ from tqdm import tqdm
 from app.artifact import CATEGORIES
 from app.errors import ServiceError
 from app.images import decode
+from training.errors import DataError
 from training.networks import INPUT_SIZE, letterbox
 
 OTHER = "other"
@@ -30,10 +31,6 @@ FOLDERS: tuple[str, ...] = (*(category.replace("/", "-") for category in CATEGOR
 SPLITS = ("train", "valid", "test")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif")
 MAX_PIXELS = 100_000_000
-
-
-class DataError(Exception):
-    """The data is missing, incomplete or not what it should be; the text says what to do."""
 
 
 @dataclass(frozen=True)

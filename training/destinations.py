@@ -15,17 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-
-class PublishError(Exception):
-    """The release was not published, or not wholly; the message says what to do."""
-
-
-class ExistsError(PublishError):
-    """The file was there already; it is left as it is."""
-
-
-class ChangedError(PublishError):
-    """The file is no longer the one that was read."""
+from training.errors import ChangedError, ExistsError, PublishError
 
 
 class Readable(Protocol):

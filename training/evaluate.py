@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import get_args
 
 from app.artifact import CATEGORIES, Precision, open_artifact
-from training import plots, report
 from training.command import command_line, positive
 from training.datasets import SPLITS, Split, load_split, split_path
 from training.evaluation import Evaluation, measure, predict
-from training.evaluation_report import evaluation_report
-from training.report import percent
+from training.reports import plots
+from training.reports.evaluation import evaluation_report
+from training.reports.page import percent, write_report
 
 __all__ = ["add_arguments", "run"]
 
@@ -126,5 +126,5 @@ def _write(evaluation: Evaluation, split: Split, arguments: argparse.Namespace) 
         (output / f"{name}.png").write_bytes(png)
     (output / "evaluation.json").write_text(evaluation.model_dump_json(indent=1) + "\n")
     page = output / "evaluation.html"
-    report.write(evaluation_report(evaluation, pictures, command_line()), page)
+    write_report(evaluation_report(evaluation, pictures, command_line()), page)
     return page

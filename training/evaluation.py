@@ -14,7 +14,8 @@ from tqdm import tqdm
 
 from app.artifact import CATEGORIES, Artifact, Calibration, Figures, Precision, load_module
 from training import metrics
-from training.datasets import DataError, Split
+from training.datasets import Split
+from training.errors import DataError
 from training.metrics import CalibrationBin, ClassFigures, Confusion, Floats, Mistake
 from training.networks import normalise
 from training.significance import wilson_interval

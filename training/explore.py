@@ -13,13 +13,13 @@ import argparse
 from itertools import combinations
 from pathlib import Path
 
-from training import report
 from training.command import command_line, positive
 from training.datasets import FOLDERS, find_splits
 from training.exploration import Duplicate, Exploration, split_facts
-from training.explore_report import explore_report
 from training.findings import findings, texts
 from training.near_duplicates import near_duplicates
+from training.reports.exploration import explore_report
+from training.reports.page import write_report
 from training.survey import Survey, survey
 
 __all__ = ["add_arguments", "run"]
@@ -54,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
     output.mkdir(parents=True, exist_ok=True)
     (output / "explore.json").write_text(exploration.model_dump_json(indent=1) + "\n")
     page = output / "explore.html"
-    report.write(explore_report(exploration, surveys, found, command_line()), page)
+    write_report(explore_report(exploration, surveys, found, command_line()), page)
     for split, facts in exploration.splits.items():
         print(f"{split}: {sum(facts.counts.values()):,} images, {len(facts.counts)} classes")
     print(*texts(found), sep="\n")

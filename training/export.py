@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from training import checkpoint, metrics
 from training.calibrate import calibrate
 from training.card import Provenance, model_card, sources_of
-from training.datasets import DataError, Split, find_splits, load_split
+from training.datasets import Split, find_splits, load_split
+from training.errors import DataError
 from training.networks import GarmentModel, build_network, channels_last
 from training.scripted import (
     check_parity,

@@ -12,7 +12,7 @@ from urllib.error import URLError
 import numpy as np
 from numpy.typing import NDArray
 
-from training.datasets import DataError
+from training.errors import DataError
 from training.torchvision_cpu import torchvision
 
 NAME = "fashion-mnist"

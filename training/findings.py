@@ -9,7 +9,7 @@ from training.datasets import FOLDERS, OTHER
 from training.exploration import Exploration, SplitFacts
 from training.networks import INPUT_SIZE
 from training.options import IMBALANCE
-from training.report import Finding, percent
+from training.reports.page import Finding, percent
 
 SHIFT = 0.25
 """Splits whose mean brightness differs by more than this share of its deviation are unlike."""

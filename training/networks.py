@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from app.artifact import CATEGORIES
+from training.errors import PretrainedWeightsError
 from training.torchvision_cpu import torchvision
 
 Architecture = Literal["resnet18", "vgg16"]
@@ -22,10 +23,6 @@ ARCHITECTURES: tuple[Architecture, ...] = ("resnet18", "vgg16")
 
 INPUT_SIZE = 112
 """Edge of the square network input, in pixels."""
-
-
-class PretrainedWeightsError(Exception):
-    """torchvision's ImageNet weights are neither cached nor to be downloaded."""
 
 
 def build_network(

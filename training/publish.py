@@ -31,14 +31,8 @@ from app.artifact import (
     open_artifact,
     sha256_of,
 )
-from training.destinations import (
-    ChangedError,
-    Destination,
-    ExistsError,
-    FolderDestination,
-    PublishError,
-    Readable,
-)
+from training.destinations import Destination, FolderDestination, Readable
+from training.errors import ChangedError, ExistsError, PublishError
 from training.release import (
     manifest_of,
     sha256_in_archive,

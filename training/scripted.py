@@ -23,6 +23,7 @@ from app.artifact import (
     golden_json,
     load_module,
 )
+from training.errors import ParityError
 from training.networks import GarmentModel, normalise
 
 MAX_DIFFERENCE = 1e-4
@@ -34,10 +35,6 @@ MIN_AGREEMENT = 0.999
 TIE = 0.02
 """Two classes whose probabilities are closer than this are a tie, which rounding may turn. It is
 what a golden image may differ by, too."""
-
-
-class ParityError(Exception):
-    """The exported model does not answer as the trained one does."""
 
 
 def round_to_float16(network: nn.Module) -> None:

@@ -26,12 +26,12 @@ import torch
 from app.artifact import CATEGORIES
 from training import checkpoint
 from training.card import Provenance, sources_of
-from training.checkpoint import CheckpointError
-from training.datasets import FOLDERS, DataError, Split, find_splits, load_split
+from training.datasets import FOLDERS, Split, find_splits, load_split
 from training.diagnose import Diagnosis, Finding, TrainingStopped
 from training.distributed import Processes, processes
+from training.errors import DataError, TrainingError
 from training.export import export
-from training.networks import PretrainedWeightsError, build_network
+from training.networks import build_network
 from training.options import Options, add_arguments, from_arguments
 from training.profiling import Profile
 from training.trainer import RunInterrupted, Trainer
@@ -168,7 +168,7 @@ def main() -> int:
     add_arguments(parser)
     try:
         return run(parser.parse_args())
-    except (DataError, CheckpointError, PretrainedWeightsError) as error:
+    except TrainingError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
 

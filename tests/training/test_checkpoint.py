@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from training import checkpoint
-from training.checkpoint import CheckpointError
+from training.errors import CheckpointError
 
 
 def test_what_is_saved_is_loaded(tmp_path: Path) -> None:

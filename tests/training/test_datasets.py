@@ -7,15 +7,8 @@ import torch
 from PIL import Image
 
 from tests.training.conftest import png, striped
-from training.datasets import (
-    FOLDERS,
-    DataError,
-    class_id,
-    find_splits,
-    load_split,
-    open_images,
-    split_path,
-)
+from training.datasets import FOLDERS, class_id, find_splits, load_split, open_images, split_path
+from training.errors import DataError
 
 
 @pytest.mark.parametrize("name", ["T-shirt-top", "t-shirt/top", "T_shirt top", "tshirttop"])

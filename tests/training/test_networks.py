@@ -4,11 +4,11 @@ from urllib.error import URLError
 import pytest
 import torch
 
+from training.errors import PretrainedWeightsError
 from training.networks import (
     ARCHITECTURES,
     Architecture,
     GarmentModel,
-    PretrainedWeightsError,
     build_network,
     letterbox,
     normalise,

@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from training import fashion_mnist
-from training.datasets import DataError, find_splits, open_images
+from training.datasets import find_splits, open_images
+from training.errors import DataError
 from training.prepare import prepare
 
 COUNTS = {"Coat": 20, "Dress": 20, "Bag": 10}

@@ -12,7 +12,8 @@ import pytest
 from app.artifact import Latest, Manifest, sha256_of
 from app.store import fetch
 from training import publish as command
-from training.destinations import FolderDestination, PublishError
+from training.destinations import FolderDestination
+from training.errors import PublishError
 from training.publish import publish
 
 

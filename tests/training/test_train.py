@@ -13,7 +13,8 @@ import torch
 
 from app.artifact import load_module, open_artifact
 from training import checkpoint, train
-from training.datasets import FOLDERS, DataError, load_split
+from training.datasets import FOLDERS, load_split
+from training.errors import DataError
 from training.networks import normalise
 from training.options import from_arguments
 from training.trainer import Trainer

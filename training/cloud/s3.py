@@ -16,7 +16,8 @@ from botocore import exceptions as boto
 from botocore.config import Config
 from tqdm import tqdm
 
-from training.destinations import ChangedError, ExistsError, PublishError, Readable
+from training.destinations import Readable
+from training.errors import ChangedError, ExistsError, PublishError
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from training.comparison import SIGNIFICANT, Comparison
-from training.report import Fact, Finding, Picture, Report, Section, Table, Text, percent
+from training.reports.page import Fact, Finding, Picture, Report, Section, Table, Text, percent
 
 
 def compare_report(comparison: Comparison, picture: bytes, command: str) -> Report:

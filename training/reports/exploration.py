@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from training import plots
 from training.datasets import FOLDERS
 from training.exploration import Exploration, Spread
 from training.near_duplicates import VERIFIED
-from training.report import Fact, Finding, Picture, Report, Section, Table, Text, percent
+from training.reports import plots
+from training.reports.page import Fact, Finding, Picture, Report, Section, Table, Text, percent
 from training.survey import Survey, show
 
 SAMPLES_PER_CLASS = 10

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from training.evaluation import Evaluation
-from training.report import Fact, Finding, Picture, Report, Section, Table, Text, percent
+from training.reports.page import Fact, Finding, Picture, Report, Section, Table, Text, percent
 
 GOOD_CALIBRATION = 0.02
 """An ECE up to this is called good: confidences are off by two points on average."""

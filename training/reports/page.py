@@ -112,7 +112,7 @@ def render(report: Report) -> str:
     return environment.get_template("report.html").render(report=report)
 
 
-def write(report: Report, path: Path) -> None:
+def write_report(report: Report, path: Path) -> None:
     """Write the report's HTML file; its folder is there."""
     path.write_text(render(report), encoding="utf-8")
 
