@@ -15,7 +15,8 @@ import pytest
 # servers and trainings share two cores.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-from app.artifact import CARD_FILE, CATEGORIES, GOLDEN_FILE, Golden, ModelCard, golden_json
+from app.artifact import CARD_FILE, CATEGORIES, GOLDEN_FILE, Golden, golden_json
+from tests.cards import make_card
 
 
 @pytest.fixture
@@ -26,20 +27,8 @@ def make_artifact(tmp_path: Path) -> Callable[..., Path]:
     """
 
     def make(version: str = "1.0.0", day: int = 1, note: str = "none") -> Path:
-        card = ModelCard(
-            name="tiny",
-            version=version,
-            architecture="resnet18",
-            categories=list(CATEGORIES),
-            input_size=112,
-            parameters=1,
-            created=datetime(2026, 1, day, tzinfo=UTC),
-            command="made by a test",
-            hyperparameters={},
-            sources=[],
-            figures={},
-            calibration={"temperature": 1, "review_confidence": 0.5, "review_margin": 0.1},
-            limitations=[note],
+        card = make_card(
+            version=version, created=datetime(2026, 1, day, tzinfo=UTC), limitations=[note]
         )
         golden = Golden(png=base64.b64encode(b"png"), label=CATEGORIES[0], probabilities=[0.1] * 10)
         path = tmp_path / "made" / f"{version}-{day}-{note}" / "model.pt"

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from zlib import compress, crc32
 
@@ -23,33 +22,18 @@ import uvicorn
 from fastapi import FastAPI
 from PIL import Image
 
-from app.artifact import CATEGORIES, Artifact, Calibration, ModelCard, open_artifact
+from app.artifact import Artifact, open_artifact
 from app.engines import Pixels, Scores
 from app.main import create_app
 from app.predictors.local import LocalPredictor
 from app.service import Load, load_predictor
 from app.settings import Settings
 from app.telemetry import Metrics
+from tests.cards import make_card
 from training.networks import GarmentModel, build_network
 from training.scripted import golden_images, round_to_float16, save_artifact
 
-CARD = ModelCard(
-    name="tiny",
-    version="1.2.3",
-    architecture="resnet18",
-    categories=list(CATEGORIES),
-    input_size=112,
-    parameters=11_000_000,
-    created=datetime(2026, 1, 1, tzinfo=UTC),
-    command="made by a test",
-    hyperparameters={},
-    sources=[],
-    figures={},
-    calibration=Calibration(
-        temperature=1, review_confidence=0.5, review_margin=0.1, garment_threshold=0.2
-    ),
-    limitations=["untrained"],
-)
+CARD = make_card(0.2, version="1.2.3", parameters=11_000_000, limitations=["untrained"])
 
 
 def make_model(temperature: float) -> GarmentModel:

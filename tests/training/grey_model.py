@@ -7,14 +7,13 @@ artifact's life (script, save, verify, load) in milliseconds.
 from __future__ import annotations
 
 import io
-from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from app.artifact import CATEGORIES, Calibration, ModelCard
+from tests.cards import make_card
 from training.datasets import FOLDERS
 from training.networks import GarmentModel
 from training.scripted import golden_images, save_artifact
@@ -46,26 +45,7 @@ def save_grey_model(
     model = GarmentModel(
         GreyNetwork(shift, 11 if rejects else 10, work), temperature=1.0, rejects=rejects
     ).eval()
-    card = ModelCard(
-        name="grey",
-        version=version,
-        architecture="resnet18",
-        categories=list(CATEGORIES),
-        input_size=112,
-        parameters=1,
-        created=datetime(2026, 1, 1, tzinfo=UTC),
-        command="made by a test",
-        hyperparameters={},
-        sources=[],
-        figures={},
-        calibration=Calibration(
-            temperature=1.0,
-            review_confidence=0.5,
-            review_margin=0.1,
-            garment_threshold=0.5 if rejects else None,
-        ),
-        limitations=[],
-    )
+    card = make_card(0.5 if rejects else None, name="grey", version=version)
     image = torch.full((3, 8, 8), 100, dtype=torch.uint8)
     save_artifact(model, card, golden_images(model, [image]), path)
     return path
