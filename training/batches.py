@@ -9,14 +9,15 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from training.datasets import Split
-from training.options import IMBALANCE, Options
+from training.options import Options
+from training.rules import MAX_CLASS_RATIO
 
 
 def is_imbalanced(labels: Tensor) -> bool:
-    """Whether the largest class has over `IMBALANCE` times the images of the smallest."""
+    """Whether the largest class has over `MAX_CLASS_RATIO` times the images of the smallest."""
     counts = labels.bincount()
     counts = counts[counts > 0]
-    return bool(counts.max() > IMBALANCE * counts.min())
+    return bool(counts.max() > MAX_CLASS_RATIO * counts.min())
 
 
 class Batches:

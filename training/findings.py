@@ -8,8 +8,8 @@ from app.artifact import CATEGORIES
 from training.datasets import FOLDERS, OTHER
 from training.exploration import Exploration, SplitFacts
 from training.networks import INPUT_SIZE
-from training.options import IMBALANCE
 from training.reports.page import Finding, percent
+from training.rules import MAX_CLASS_RATIO
 
 SHIFT = 0.25
 """Splits whose mean brightness differs by more than this share of its deviation are unlike."""
@@ -46,13 +46,13 @@ def _balance(splits: dict[str, SplitFacts]) -> list[Finding]:
         f"{largest} has {ratio:.1f} times as many images to train on as {smallest} "
         f"({counts[largest]:,} and {counts[smallest]:,})."
     )
-    if ratio > IMBALANCE:
+    if ratio > MAX_CLASS_RATIO:
         return [
             Finding(
                 "warning",
                 f"The classes are not balanced: {said}",
                 "Training draws images so that all classes come equally often (--balance auto "
-                f"does so above {IMBALANCE:g} times; --balance off shows every image once). More "
+                f"does so above {MAX_CLASS_RATIO:g} times; --balance off shows every image once). More "
                 f"images of {smallest} would be better still.",
             )
         ]
@@ -60,7 +60,7 @@ def _balance(splits: dict[str, SplitFacts]) -> list[Finding]:
         Finding(
             "good",
             f"The classes are nearly balanced: {said}",
-            f"Training does nothing about it up to {IMBALANCE:g} times.",
+            f"Training does nothing about it up to {MAX_CLASS_RATIO:g} times.",
         )
     ]
 

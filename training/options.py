@@ -17,9 +17,6 @@ from typing import Any, Literal
 
 from training.networks import ARCHITECTURES, INPUT_SIZE, Architecture
 
-IMBALANCE = 1.5
-"""Beyond this ratio of the largest class to the smallest, `--balance auto` balances."""
-
 SAGEMAKER_CHECKPOINTS = Path("/opt/ml/checkpoints")
 
 
