@@ -52,8 +52,8 @@ def _balance(splits: dict[str, SplitFacts]) -> list[Finding]:
                 "warning",
                 f"The classes are not balanced: {said}",
                 "Training draws images so that all classes come equally often (--balance auto "
-                f"does so above {MAX_CLASS_RATIO:g} times; --balance off shows every image once). More "
-                f"images of {smallest} would be better still.",
+                f"does so above {MAX_CLASS_RATIO:g} times; --balance off shows every image once). "
+                f"More images of {smallest} would be better still.",
             )
         ]
     return [
