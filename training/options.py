@@ -173,7 +173,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="draw rare classes more often; auto: where the largest class is over 1.5 times the "
         "smallest (%(default)s)",
     )
-    # What was learnt at one size is of little use at another at first (right on 94 % at 64 pixels,
+    # What was learnt at one size is of little use at another at first (right on 92 % at 64 pixels,
     # on 43 % at 112), so the full size gets half of the epochs to make up for it.
     add(
         "--small-size",
