@@ -30,6 +30,7 @@ FOLDERS: tuple[str, ...] = (*(category.replace("/", "-") for category in CATEGOR
 
 SPLITS = ("train", "valid", "test")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif")
+PREPARE = "python -m training prepare --help"
 MAX_PIXELS = 100_000_000
 
 
@@ -132,6 +133,8 @@ def find_splits(data: Path) -> dict[str, Path]:
     Raises:
         DataError: `data` is no folder or has none of the splits.
     """
+    if not data.is_dir():
+        raise DataError(f"{data} is no folder. Prepare the data: {PREPARE}")
     found = {}
     for split in SPLITS:
         for path in (data / split, data / f"{split}.zip"):
@@ -140,7 +143,7 @@ def find_splits(data: Path) -> dict[str, Path]:
     if not found:
         raise DataError(
             f"{data} has none of {', '.join(SPLITS)} (folders or .zip packs). "
-            "Make them: python -m training prepare --help"
+            f"Prepare the data: {PREPARE}"
         )
     return found
 

@@ -55,7 +55,8 @@ def download(folder: Path | None = None) -> Path:
     try:
         torchvision.datasets.FashionMNIST(root, download=True)
     except (URLError, OSError, RuntimeError) as error:
-        raise DataError(f"Fashion-MNIST cannot be downloaded ({error}). {HOW_TO_GET}") from error
+        reason = " ".join(str(error).split())  # torchvision's has a line for each mirror
+        raise DataError(f"Fashion-MNIST cannot be downloaded ({reason}). {HOW_TO_GET}") from error
     return root / "FashionMNIST" / "raw"
 
 
