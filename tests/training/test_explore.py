@@ -136,7 +136,7 @@ def test_unlike_splits_are_told(
 
 def test_data_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["explore", str(tmp_path / "none")]) == 2
-    assert "has none of train, valid, test" in capsys.readouterr().err
+    assert "is no folder. Prepare the data: python -m training prepare" in capsys.readouterr().err
 
 
 def thumbnails(*images: Image.Image) -> np.ndarray:
