@@ -233,7 +233,7 @@ def _write(output: Path, split: str, items: list[Item], pack: bool) -> None:
     names: set[str] = set()
     for item in tqdm(items, f"writing {split}", unit="img", disable=None):
         name = f"{item.folder}/{item.name}"
-        if name in names:  # two sources folders may hold files of one name
+        if name in names:  # two folders of the source may hold files of one name
             stem, suffix = name.rsplit(".", 1)
             name = f"{stem}-{hashlib.sha256(item.data).hexdigest()[:8]}.{suffix}"
         names.add(name)

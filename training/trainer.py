@@ -133,11 +133,13 @@ class Trainer:
             state = {key: value.clone() for key, value in self.average.module.state_dict().items()}
             self.best = {"valid_loss": valid_loss, "epoch": epoch, "network": state}
         self._report_epoch()
-        self.save()
-        if self.diagnosis is not None:
-            self.diagnosis.check_epoch(
-                epoch, train_loss, valid_loss, train_accuracy, valid_accuracy
-            )
+        try:
+            if self.diagnosis is not None:
+                self.diagnosis.check_epoch(
+                    epoch, train_loss, valid_loss, train_accuracy, valid_accuracy
+                )
+        finally:  # after it, so that the checkpoint knows what the diagnosis knows
+            self.save()
 
     def _report_epoch(self) -> None:
         if self.processes.is_first:
