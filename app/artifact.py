@@ -1,9 +1,9 @@
 """The artifact: what training hands to serving, and the only thing that the two share.
 
-An artifact is one TorchScript file with three methods (`preprocess`, `logits`, `forward`, see
-`training/networks.py`) and two extra files inside its archive: the model card and the golden
-images. This module reads and verifies them without importing torch, so the proxy can use it too;
-only `load_module` needs it.
+An artifact is one TorchScript file with the methods of `training.networks.GarmentModel`
+(`preprocess`, `logits`, `forward` and others) and two extra files inside its archive: the model
+card and the golden images. This module reads and verifies them without importing torch, so the
+proxy can use it too; only `load_module` needs it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import hashlib
 import zipfile
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 from pydantic import Base64Bytes, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
@@ -42,6 +42,10 @@ MANIFEST_FILE = "manifest.json"
 LATEST_FILE = "latest.json"
 
 Precision = Literal["float32", "bfloat16"]
+Background = Literal["white", "black", "scene"]
+"""The colour of most of an image's border: white as in catalogues, black as in Fashion-MNIST,
+or else; the position is the number that the artifact's `backgrounds` gives."""
+BACKGROUNDS: tuple[Background, ...] = get_args(Background)
 Probability = Annotated[float, Field(ge=0, le=1)]
 Version = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$")]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
@@ -64,24 +68,65 @@ class DataSource(_Strict):
     images: int = Field(ge=0, description="How many of its images were trained on.")
 
 
+class ReviewFigures(_Strict):
+    """What the artifact's own limits make of the answers to garments."""
+
+    accepted: Probability = Field(description="Share of the answers that nobody needs to look at.")
+    accuracy: Probability | None = Field(description="Of those; null when there are none.")
+
+
+class ConformalFigures(_Strict):
+    """How good the sets of labels are that are meant to hold the truth in 95 % of cases."""
+
+    coverage: Probability = Field(description="Share of the sets that hold the truth.")
+    mean_size: float = Field(ge=0, description="Labels per set.")
+    empty: Probability = Field(description="Share of the sets without a label.")
+
+
+class RejectionFigures(_Strict):
+    """How well garments are told from images of other things."""
+
+    images: int = Field(ge=1, description="Of other things.")
+    auroc: Probability = Field(
+        description="Chance that a garment has a higher garment probability than another thing."
+    )
+    fpr95: Probability = Field(
+        description="Share of other things taken for garments when 95 % of garments are."
+    )
+    flagged: Probability = Field(description="Share of other things under the threshold.")
+    garments_flagged: Probability = Field(description="Share of garments under the threshold.")
+
+
 class Figures(_Strict):
-    """What `python -m training evaluate` measured on one split."""
+    """What `python -m training evaluate` measured on one split; all but `other` on garments."""
 
     images: int = Field(ge=1)
     accuracy: Probability
     macro_f1: Probability
     ece: Probability = Field(description="Expected calibration error, 15 bins of equal width.")
     confusion_matrix: list[list[int]] = Field(description="Rows: the truth. Columns: the answer.")
+    review: ReviewFigures
+    conformal: ConformalFigures
+    other: RejectionFigures | None = Field(
+        default=None, description="Null when the split has no other things, or the model no idea."
+    )
 
 
 class Calibration(_Strict):
-    """Numbers fitted on a valid split, never on a test split."""
+    """Numbers fitted on valid splits, never on a test split, for images of one background."""
 
     temperature: float = Field(gt=0, description="Divides the logits; `forward` applies it.")
+    garment_temperature: float = Field(
+        default=1.0, gt=0, description="The same for the probability of being a garment."
+    )
     review_confidence: Probability = Field(description="Below it, a person should look.")
     review_margin: Probability = Field(
         description="When first and second are closer than this, a person should look."
     )
+    conformal_threshold: Probability = Field(
+        description="Labels from this probability on make the set that holds the truth in 95 %."
+    )
+    images: int = Field(ge=0, description="How many garments of valid splits it was fitted on.")
     garment_threshold: Probability | None = Field(
         default=None,
         description="Below this probability of being a garment, a person should look; null when "
@@ -104,13 +149,16 @@ class ModelCard(_Strict):
     hyperparameters: dict[str, str | int | float | bool | None]
     sources: list[DataSource]
     figures: dict[str, Figures] = Field(description="By split, such as `fashion-mnist/test`.")
-    calibration: Calibration
+    calibration: dict[Background, Calibration] = Field(
+        description="By the background of the image: photos of a shop's catalogue need another "
+        "one than photos taken at home."
+    )
     limitations: list[str]
 
     @property
     def can_reject(self) -> bool:
         """Whether the model can tell a garment from other things."""
-        return self.calibration.garment_threshold is not None
+        return all(part.garment_threshold is not None for part in self.calibration.values())
 
 
 class Golden(_Strict):
@@ -211,7 +259,8 @@ def load_module(path: Path, precision: Precision) -> torch.jit.ScriptModule:
     module = torch.jit.load(path, map_location="cpu").eval()
     module = module.to(dtype=dtype, memory_format=torch.channels_last)
     frozen: torch.jit.ScriptModule = torch.jit.freeze(
-        module, preserved_attrs=["preprocess", "logits", "calibrate"]
+        module,
+        preserved_attrs=["preprocess", "backgrounds", "logits", "calibrate", "explain", "seen"],
     )
     return frozen
 

@@ -1,4 +1,4 @@
-"""When a person should look at an answer, and why."""
+"""Which labels are likely, when a person should look at an answer, and why."""
 
 from __future__ import annotations
 
@@ -16,6 +16,24 @@ BLANK_DEVIATION = 2.0
 """Standard deviation of grey values (0 to 255) below which there is nothing to be seen."""
 
 
+def likely_classes(probabilities: Sequence[float], calibration: Calibration) -> tuple[int, ...]:
+    """The class ids that are likely enough, largest probability first: a conformal set.
+
+    It holds the right one for 95 % of photos like those that the limits were fitted on. None at
+    all: the photo is like none of them.
+
+    Args:
+        probabilities: of the ten categories.
+        calibration: the model's own limits for the photo's background.
+    """
+    likely = [
+        (probability, class_id)
+        for class_id, probability in enumerate(probabilities)
+        if probability >= calibration.conformal_threshold
+    ]
+    return tuple(class_id for _, class_id in sorted(likely, key=lambda pair: (-pair[0], pair[1])))
+
+
 def review_reasons(
     probabilities: Sequence[float],
     garment_probability: float | None,
@@ -27,19 +45,22 @@ def review_reasons(
 ) -> tuple[ReviewReason, ...]:
     """The reasons to look at an answer, none when it can be taken as it is.
 
+    Whatever has not exactly one likely class has a reason.
+
     Args:
         probabilities: of the ten categories.
         garment_probability: of being one of the ten; None when the model cannot tell.
-        calibration: the model's own limits.
+        calibration: the model's own limits for the photo's background.
         shortest_edge: of the photo, in pixels.
         min_edge: the shortest edge, in pixels, that is not too small.
         blank: whether the photo shows one even surface.
     """
     first, second = sorted(probabilities, reverse=True)[:2]
+    likely = len(likely_classes(probabilities, calibration))
     threshold = calibration.garment_threshold
     holds: dict[ReviewReason, bool] = {
-        "low_confidence": first < calibration.review_confidence,
-        "ambiguous": first - second < calibration.review_margin,
+        "low_confidence": first < calibration.review_confidence or likely == 0,
+        "ambiguous": first - second < calibration.review_margin or likely > 1,
         "not_a_garment": threshold is not None
         and garment_probability is not None
         and garment_probability < threshold,

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
 from app.errors import NotReady, Overloaded
-from app.predictors import Predictor, PredictorError
+from app.predictors import EXPLANATION_COST, Predictor, PredictorError
 from app.settings import Settings
 from app.telemetry import Metrics
 
@@ -69,13 +69,23 @@ class Service:
         limit = self.settings.max_images_in_work
         if self._images_in_work + images > limit:
             raise Overloaded(
-                f"{self._images_in_work} images are in work, of at most {limit}. Try again."
+                f"{self._images_in_work} images are in work, of at most {limit}; there is no room "
+                f"for {images} more. Try again."
             )
         self._images_in_work += images
         try:
             yield
         finally:
             self._images_in_work -= images
+
+    def admit_explanation(self) -> AbstractContextManager[None]:
+        """Hold room for the work of explaining an image that is already admitted.
+
+        Raises:
+            Overloaded: there is not enough.
+        """
+        # Never more than there is: a small service explains too, one photo at a time.
+        return self.admit(min(EXPLANATION_COST, self.settings.max_images_in_work - 1))
 
     def start(self) -> None:
         """Begin to load."""

@@ -75,7 +75,11 @@ class Settings(BaseSettings):
         28, ge=1, le=1024, description="Images with a shorter edge (pixels) get too_small."
     )
     max_images_in_work: int = Field(
-        64, ge=1, le=10_000, description="Images accepted and not yet answered; beyond it, 503."
+        64,
+        ge=1,
+        le=10_000,
+        description="Images accepted and not yet answered; beyond it, 503. "
+        "Explaining one counts as 20 more.",
     )
     upload_seconds: float = Field(
         30, gt=0, le=3600, description="How long a body may take to arrive."

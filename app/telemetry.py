@@ -50,7 +50,7 @@ class Metrics:
         )
         self.phase_seconds = Histogram(
             "garment_phase_seconds",
-            "Of one image: decode, queue, inference.",
+            "Of one image: decode, queue, inference, explanation where it is asked for.",
             ["phase"],
             buckets=_PHASE_SECONDS,
             registry=registry,
@@ -89,13 +89,14 @@ class Metrics:
 
     def count_answer(self, answer: Answer) -> None:
         """Count one image's answer."""
-        best = max(range(len(CATEGORIES)), key=answer.probabilities.__getitem__)
-        self.predictions.labels(CATEGORIES[best]).inc()
+        self.predictions.labels(CATEGORIES[answer.class_id]).inc()
         for reason in answer.review_reasons:
             self.review_reasons.labels(reason).inc()
         self.phase_seconds.labels("decode").observe(answer.decode_ms / 1000)
         self.phase_seconds.labels("queue").observe(answer.queue_ms / 1000)
         self.phase_seconds.labels("inference").observe(answer.inference_ms / 1000)
+        if answer.explanation_ms is not None:
+            self.phase_seconds.labels("explanation").observe(answer.explanation_ms / 1000)
 
     def show_model(self, model: LoadedModel) -> None:
         """Name the model that answers from now on."""

@@ -3,11 +3,19 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from app.artifact import CATEGORIES, Calibration, ModelCard
+from app.artifact import BACKGROUNDS, CATEGORIES, Calibration, ModelCard
 
 
 def make_card(garment_threshold: float | None = None, **changed: Any) -> ModelCard:
-    """A card with nothing remarkable on it but what is `changed`."""
+    """A card with nothing remarkable on it but what is `changed`; one limit for all backgrounds."""
+    calibration = Calibration(
+        temperature=1.0,
+        review_confidence=0.5,
+        review_margin=0.1,
+        conformal_threshold=0.3,
+        images=100,
+        garment_threshold=garment_threshold,
+    )
     values: dict[str, Any] = {
         "name": "tiny",
         "version": "1.0.0",
@@ -20,12 +28,7 @@ def make_card(garment_threshold: float | None = None, **changed: Any) -> ModelCa
         "hyperparameters": {},
         "sources": [],
         "figures": {},
-        "calibration": Calibration(
-            temperature=1.0,
-            review_confidence=0.5,
-            review_margin=0.1,
-            garment_threshold=garment_threshold,
-        ),
+        "calibration": dict.fromkeys(BACKGROUNDS, calibration),
         "limitations": [],
     }
     return ModelCard(**values | changed)

@@ -9,36 +9,21 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from training.datasets import Split
-from training.options import Options
-from training.rules import MAX_CLASS_RATIO
+from training.mixture import Mixture
 
 
-def is_imbalanced(labels: Tensor) -> bool:
-    """Whether the largest class has over `MAX_CLASS_RATIO` times the images of the smallest."""
-    counts = labels.bincount()
-    counts = counts[counts > 0]
-    return bool(counts.max() > MAX_CLASS_RATIO * counts.min())
+class Images:
+    """A split's images in memory, at the size that the epoch asks for."""
 
-
-class Batches:
-    """A split's images in memory, cut into the batches of one process."""
-
-    def __init__(
-        self, split: Split, options: Options, rank: int, world: int, device: torch.device
-    ) -> None:
+    def __init__(self, split: Split, rank: int, world: int, device: torch.device) -> None:
         """Hold `split` for process `rank` of `world`, its images on `device`."""
-        self.split, self.labels = split, split.labels
-        self.batch_size, self.seed = options.batch_size, options.seed
-        self.rank, self.world, self.device = rank, world, device
-        self.balanced = options.balance == "on" or (
-            options.balance == "auto" and is_imbalanced(split.labels)
-        )
-        self.steps = max(1, len(split) // options.batch_size)
+        self.split, self.rank, self.world, self.device = split, rank, world, device
         self._sized: tuple[int, Tensor] | None = None
 
-    def images(self, size: int) -> Tensor:
+    def sized(self, size: int) -> Tensor:
         """All images, uint8 `[N, 3, size, size]`, resized once; only the last size is kept."""
         if self._sized is None or self._sized[0] != size:
+            self._sized = None  # before the next one is made: two would need twice the memory
             images = self.split.images
             if images.shape[-1] != size:
                 images = torch.cat(
@@ -50,27 +35,45 @@ class Batches:
             self._sized = size, images.to(self.device)
         return self._sized[1]
 
-    def in_epoch(self, epoch: int, size: int, first_step: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """This process's share of each batch, from `first_step` on: images and labels.
+    def in_order(self, size: int, length: int = 256) -> Iterator[tuple[Tensor, Tensor]]:
+        """This process's share of the whole split, in order: images and labels."""
+        images = self.sized(size)[self.rank :: self.world]
+        labels = self.split.labels[self.rank :: self.world].to(self.device)
+        yield from zip(images.split(length), labels.split(length), strict=True)
 
-        Shuffled; with `balanced`, drawn with replacement so that all classes come equally often.
+
+class Batches(Images):
+    """A mixture cut into the batches of one process."""
+
+    def __init__(
+        self,
+        mixture: Mixture,
+        batch_size: int,
+        seed: int,
+        rank: int = 0,
+        world: int = 1,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        """Hold `mixture` for process `rank` of `world`; `batch_size` is over all processes."""
+        super().__init__(mixture.split, rank, world, torch.device(device))
+        self.mixture, self.batch_size, self.seed = mixture, batch_size, seed
+        self.steps = max(1, int(mixture.draws.sum()) // batch_size)
+
+    def in_epoch(
+        self, epoch: int, size: int, first_step: int
+    ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """This process's share of each batch, from `first_step` on: images, labels, strengths.
+
         What does not fill a batch is left for another epoch.
         """
-        images = self.images(size)
+        images, labels, strength = self.sized(size), self.split.labels, self.mixture.strength
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)
-        if self.balanced:
-            weights = 1.0 / self.labels.bincount().clamp(min=1)[self.labels]
-            count = len(self.labels)
-            order = torch.multinomial(weights, count, replacement=True, generator=generator)
-        else:
-            order = torch.randperm(len(self.labels), generator=generator)
+        order = self.mixture.order(generator)
         for step in range(first_step, self.steps):
             batch = order[step * self.batch_size : (step + 1) * self.batch_size]
             mine = batch[self.rank :: self.world]
-            yield images[mine.to(images.device)], self.labels[mine].to(self.device)
-
-    def in_order(self, size: int, length: int = 256) -> Iterator[tuple[Tensor, Tensor]]:
-        """This process's share of the whole split, in order: images and labels."""
-        images = self.images(size)[self.rank :: self.world]
-        labels = self.labels[self.rank :: self.world].to(self.device)
-        yield from zip(images.split(length), labels.split(length), strict=True)
+            yield (
+                images[mine.to(images.device)],
+                labels[mine].to(self.device),
+                strength[mine].to(self.device),
+            )

@@ -8,10 +8,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from app.artifact import CATEGORIES, Calibration, DataSource, Figures, ModelCard
+from app.artifact import CATEGORIES, Background, Calibration, DataSource, Figures, ModelCard
 from training import fashion_mnist
 from training.datasets import open_images
 from training.networks import INPUT_SIZE, Architecture
+
+MISTAKES_NAMED = 3
+"""How many of a source's commonest confusions the card names."""
 
 Hyperparameters = dict[str, str | int | float | bool | None]
 
@@ -27,32 +30,30 @@ class Provenance:
     sources: list[DataSource]
 
 
-def sources_of(splits: Mapping[str, Path]) -> list[DataSource]:
+def data_source(name: str, splits: Mapping[str, Path]) -> DataSource:
     """Who made the data, from the prepared.json that `prepare` left beside the splits."""
-    if "train" not in splits:
-        return []
     images = len(open_images(splits["train"]).files)
     folder = splits["train"].parent
     told = folder / "prepared.json"
     source = json.loads(told.read_text()) if told.exists() else {}
-    return [
-        DataSource(
-            name=source.get("name", folder.name),
-            licence=source.get("licence", "not stated"),
-            url=source.get("url"),
-            images=images,
-        )
-    ]
+    return DataSource(
+        name=source.get("name", name),
+        licence=source.get("licence", "not stated"),
+        url=source.get("url"),
+        images=images,
+    )
 
 
 def model_card(
     told: Provenance,
     parameters: int,
-    calibration: Calibration,
+    calibration: dict[Background, Calibration],
     figures: dict[str, Figures],
-    valid: Figures,
 ) -> ModelCard:
-    """The card of a network with `parameters` weights; its weak points are read off `valid`."""
+    """The card of a network with `parameters` weights.
+
+    `figures` are by source and split, such as `home/valid`; the weak points are read off valid.
+    """
     return ModelCard(
         name=f"garment-{told.architecture}",
         version=told.version,
@@ -66,12 +67,30 @@ def model_card(
         sources=told.sources,
         figures=figures,
         calibration=calibration,
-        limitations=_limitations(told, calibration, valid),
+        limitations=_limitations(told, calibration, figures),
     )
 
 
-def _limitations(told: Provenance, calibration: Calibration, valid: Figures) -> list[str]:
-    matrix = valid.confusion_matrix
+def _limitations(
+    told: Provenance, calibration: Mapping[Background, Calibration], figures: Mapping[str, Figures]
+) -> list[str]:
+    """What the model is bad at, in sentences."""
+    valid = {name: one for name, one in figures.items() if name.endswith("/valid")}
+    lines = [line for name, measured in valid.items() for line in _confusions(name, measured)]
+    if any(part.garment_threshold is None for part in calibration.values()):
+        lines.append("It cannot tell that an image shows no garment: it names one of the ten.")
+    if [source.name for source in told.sources] == [fashion_mnist.TITLE]:
+        lines.append(
+            "It has seen Fashion-MNIST alone, small grey pictures on black: it is often wrong on "
+            "colour photos."
+        )
+    else:
+        lines += _unseen(valid)
+    return lines
+
+
+def _confusions(name: str, measured: Figures) -> list[str]:
+    matrix = measured.confusion_matrix
     mistakes = sorted(
         (
             (matrix[truth][answer], truth, answer)
@@ -81,16 +100,23 @@ def _limitations(told: Provenance, calibration: Calibration, valid: Figures) -> 
         ),
         reverse=True,
     )
-    lines = [
+    return [
         f"{CATEGORIES[truth]} is taken for {CATEGORIES[answer]}: {count} of {sum(matrix[truth])} "
-        "images of the valid split."
-        for count, truth, answer in mistakes[:3]
+        f"images of {name}."
+        for count, truth, answer in mistakes[:MISTAKES_NAMED]
     ]
-    if calibration.garment_threshold is None:
-        lines.append("It cannot tell that an image shows no garment: it names one of the ten.")
-    if [source.name for source in told.sources] == [fashion_mnist.TITLE]:
-        lines.append(
-            "It has seen Fashion-MNIST alone, small grey pictures on black: it is often wrong on "
-            "colour photos."
-        )
+
+
+def _unseen(valid: Mapping[str, Figures]) -> list[str]:
+    """Categories that a source has no images of: nothing is known of them there."""
+    lines = []
+    for name, measured in valid.items():
+        missing = [
+            CATEGORIES[truth] for truth, row in enumerate(measured.confusion_matrix) if not sum(row)
+        ]
+        if missing:
+            lines.append(
+                f"{name} has no images of {', '.join(missing)}: how good it is at such photos of "
+                "these has not been measured."
+            )
     return lines

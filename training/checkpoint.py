@@ -12,6 +12,8 @@ from torch import nn
 from training.errors import CheckpointError
 
 FILE = "checkpoint.pt"
+LAST_LAYERS = ("fc.", "classifier.6.")
+"""How the names of the last layers of ResNet18 and VGG-16 begin."""
 
 
 def save(folder: Path, state: dict[str, Any]) -> Path:
@@ -76,21 +78,39 @@ def result(state: dict[str, Any]) -> dict[str, torch.Tensor]:
 
 
 def start_from(network: nn.Module, path: Path) -> None:
-    """Give a network the result of another run; a last layer of another size stays as it is.
+    """Give a network what another run or an artifact holds.
+
+    A network with more outputs keeps its own for those that the other lacks, such as `other`.
 
     Raises:
-        CheckpointError: there is no such run, or it trained another network.
+        CheckpointError: there is no such run or artifact, or it has another network.
     """
-    weights, ours = result(load(path)), network.state_dict()
-    shared = {
-        name: value
-        for name, value in weights.items()
-        if name in ours and value.shape == ours[name].shape
+    weights, ours = _weights(path), network.state_dict()
+    for name, own in ours.items():
+        value = weights.get(name)
+        is_last = name.startswith(LAST_LAYERS)
+        if value is None or value.shape[is_last:] != own.shape[is_last:]:
+            raise CheckpointError(f"{path}: this is the result of another network")
+        if is_last:
+            rows = min(len(value), len(own))
+            own[:rows] = value[:rows]
+        else:
+            own.copy_(value)
+
+
+def _weights(path: Path) -> dict[str, torch.Tensor]:
+    if path.is_dir():
+        return result(load(path))
+    try:
+        artifact = torch.jit.load(path, map_location="cpu")
+    except (RuntimeError, ValueError):  # no TorchScript, or no file
+        return result(load(path))
+    prefix = "network."
+    return {
+        name.removeprefix(prefix): value.float() if value.is_floating_point() else value
+        for name, value in artifact.state_dict().items()
+        if name.startswith(prefix)
     }
-    last_layer = 2  # its weight and its bias
-    if len(shared) < len(ours) - last_layer:
-        raise CheckpointError(f"{path}: the result of a run with another network")
-    network.load_state_dict(ours | shared)
 
 
 def outputs(weights: dict[str, torch.Tensor]) -> int:

@@ -1,27 +1,33 @@
-"""Say which of several artifacts is best on one split: accuracy, size and speed side by side.
+"""Say which of several artifacts is best: accuracy on each source, size and speed side by side.
 
-Give the artifacts to compare, or --train to train ResNet18 and VGG-16 first; what stands after --
-is then handed to `train`. Writes compare.html, compare.json and compare.png.
+Give the artifacts to compare, or --train to train ResNet18 and VGG-16 first on the same data; what
+stands after -- is then handed to `train`, for both. Writes compare.html, compare.json and
+compare.png.
 
     python -m training compare runs/a/model.pt runs/b/model.pt --data data/fashion-mnist
-    python -m training compare --train --data data/fashion-mnist --epochs 8 -- --seed 1
+    python -m training compare --train --data data/fashion-mnist --data data/home -- --seed 1
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from app.artifact import open_artifact
+import numpy as np
+from numpy.typing import NDArray
+
+from app.artifact import CATEGORIES, open_artifact
 from training.command import command_line, positive
-from training.comparison import Candidate, Comparison, compare
-from training.datasets import SPLITS, load_split, split_path
+from training.comparison import Candidate, Comparison, Effort, compare
+from training.datasets import SPLITS, load_split
 from training.errors import DataError
-from training.evaluation import measure, predict
+from training.evaluation import Evaluation, Evaluations, identity, measure, one_split_of
 from training.networks import ARCHITECTURES
+from training.prediction import predict
 from training.reports import plots
 from training.reports.comparison import compare_report
 from training.reports.page import percent, write_report
@@ -32,6 +38,9 @@ __all__ = ["add_arguments", "run"]
 REPEATS = {1: 30, 32: 10}
 """How often each batch size is timed."""
 
+HISTORY = "history.jsonl"
+"""What `train` leaves beside the artifact: a line for each epoch."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
@@ -41,7 +50,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="MODEL",
         help="artifacts, two or more; with --train, after --, arguments for train",
     )
-    parser.add_argument("--data", type=Path, required=True, help="folder of prepared data")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        required=True,
+        action="append",
+        help="folder of prepared data, one source; repeat it for several",
+    )
     parser.add_argument("--split", choices=SPLITS, default="test", help="default: %(default)s")
     parser.add_argument(
         "--output", type=Path, default=Path("reports/compare"), help="default: %(default)s"
@@ -58,6 +73,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Compare; the exit status is that of `train` where a training fails."""
     output: Path = arguments.output
+    splits = one_split_of(arguments.data, arguments.split)  # before a training of hours
     if arguments.train:
         paths = []
         for architecture in ARCHITECTURES:
@@ -69,18 +85,23 @@ def run(arguments: argparse.Namespace) -> int:
                 return status
             paths.append(folder / "model.pt")
     else:
-        paths = [Path(model) for model in arguments.models]
+        paths = [Path(name) for name in arguments.models]
         if len(paths) < 2:
-            raise DataError("name two artifacts or more, or give --train to make them")
+            raise DataError("give two artifacts or more, or --train to train them first")
         if arguments.epochs:
             raise DataError("--epochs is for --train: artifacts are compared as they are")
-    comparison = _compare(paths, arguments)
+    comparison = _compare(paths, splits, arguments.split, arguments.batch_size)
     output.mkdir(parents=True, exist_ok=True)
     (output / "compare.json").write_text(comparison.model_dump_json(indent=1) + "\n")
     picture = plots.trade_off(
         [candidate.title for candidate in comparison.candidates],
-        [candidate.evaluation.figures.accuracy for candidate in comparison.candidates],
-        [candidate.evaluation.accuracy_interval for candidate in comparison.candidates],
+        {
+            source: [
+                (entry.figures.accuracy, entry.intervals.accuracy)
+                for entry in (candidate.sources[place] for candidate in comparison.candidates)
+            ]
+            for place, source in enumerate(splits)
+        },
         [candidate.milliseconds[1] for candidate in comparison.candidates],
     )
     (output / "compare.png").write_bytes(picture)
@@ -91,49 +112,83 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _train(architecture: str, data: Path, output: Path, extra: Sequence[str]) -> int:
+def _train(architecture: str, data: Sequence[Path], output: Path, extra: Sequence[str]) -> int:
     command = [sys.executable, "-m", "training", "train", "--architecture", architecture]
-    command += ["--data", str(data), "--output", str(output), *extra]
+    for folder in data:
+        command += ["--data", str(folder)]
+    command += ["--output", str(output), *extra]
     print(f"training {architecture}: {' '.join(command[1:])}", flush=True)
     return subprocess.run(command, check=False).returncode  # noqa: S603  # our own command
 
 
-def _compare(paths: Sequence[Path], arguments: argparse.Namespace) -> Comparison:
+def _compare(
+    paths: Sequence[Path], splits: dict[str, Path], name: str, batch_size: int
+) -> Comparison:
     artifacts = [open_artifact(path) for path in paths]
-    split = load_split(split_path(arguments.data, arguments.split))
+    efforts = [effort(path) for path in paths]
     speeds = {batch: measure_speed(paths, batch, repeats) for batch, repeats in REPEATS.items()}
-    labels = split.labels.numpy()
-    candidates, right = [], []
-    for index, artifact in enumerate(artifacts):
-        predictions = predict(artifact.path, split.images, "float32", arguments.batch_size)
-        evaluation = measure(
-            artifact,
-            split,
-            predictions,
-            data=arguments.data,
-            name=arguments.split,
-            precision="float32",
+    measured: list[list[Evaluation]] = [[] for _ in paths]
+    right: dict[str, list[NDArray[np.bool_]]] = {}
+    for source, path in splits.items():
+        split = load_split(path)
+        labels = split.labels.numpy()
+        ours = labels < len(CATEGORIES)
+        right[source] = []
+        for artifact, evaluations in zip(artifacts, measured, strict=True):
+            predictions = predict(artifact.path, split.images, "float32", batch_size)
+            evaluations.append(measure(artifact, source, split, predictions))
+            answers = predictions.answers.probabilities.argmax(axis=1)
+            right[source].append((answers == labels)[ours])
+    candidates = [
+        Candidate(
+            path=str(paths[index]),
+            evaluations=Evaluations(
+                model=identity(artifact), split=name, precision="float32", sources=measured[index]
+            ),
+            milliseconds={batch: speed[index].milliseconds for batch, speed in speeds.items()},
+            ratios={batch: speed[index].ratio for batch, speed in speeds.items()},
+            training=efforts[index],
         )
-        right.append(predictions.probabilities.argmax(axis=1)[labels < 10] == labels[labels < 10])
-        candidates.append(
-            Candidate(
-                path=str(paths[index]),
-                evaluation=evaluation,
-                milliseconds={batch: speed[index].milliseconds for batch, speed in speeds.items()},
-                ratios={batch: speed[index].ratio for batch, speed in speeds.items()},
-            )
-        )
+        for index, artifact in enumerate(artifacts)
+    ]
     return compare(candidates, right, hardware())
 
 
+def effort(model: Path) -> Effort | None:
+    """What the training of an artifact took, by the history beside it; None without one.
+
+    Raises:
+        DataError: what lies there is no history of `train`.
+    """
+    history = model.with_name(HISTORY)
+    if not history.exists():
+        return None
+    try:
+        seconds = [json.loads(line)["seconds"] for line in history.read_text().splitlines()]
+        return Effort(epochs=len(seconds), seconds=sum(seconds))
+    except (ValueError, LookupError, TypeError) as error:
+        raise DataError(f"{history}: not what train writes there: {error!r}") from error
+
+
 def table(comparison: Comparison) -> str:
-    """The comparison as a few lines of text."""
-    width = max(len(candidate.title) for candidate in comparison.candidates)
-    lines = [f"{'':<{width}} {'accuracy':>9} {'MB':>7} {'ms, 1':>8} {'ms, 32':>8}"]
-    lines += [
-        f"{candidate.title:<{width}} {percent(candidate.evaluation.figures.accuracy, 2):>9} "
-        f"{candidate.evaluation.model.bytes / 1e6:>7.1f} {candidate.milliseconds[1]:>8.1f} "
-        f"{candidate.milliseconds[32]:>8.1f}"
-        for candidate in comparison.candidates
-    ]
+    """The comparison as a few lines of text, each accuracy in its source's column."""
+    candidates = comparison.candidates
+    names = [entry.source for entry in candidates[0].sources]
+    width = max(len(candidate.title) for candidate in candidates)
+    columns = [*names, "mean"] if len(names) > 1 else names
+    header = "".join(f" {name:>{max(9, len(name))}}" for name in columns)
+    lines = [f"{'':<{width}}{header} {'MB':>7} {'ms, 1':>8} {'ms, 32':>8} {'trained':>9}"]
+    for candidate in candidates:
+        accuracies = [entry.figures.accuracy for entry in candidate.sources]
+        accuracies += [candidate.accuracy] if len(names) > 1 else []
+        cells = "".join(
+            f" {percent(accuracy, 2):>{max(9, len(name))}}"
+            for accuracy, name in zip(accuracies, columns, strict=True)
+        )
+        spent = candidate.training
+        lines.append(
+            f"{candidate.title:<{width}}{cells} {candidate.evaluations.model.bytes / 1e6:>7.1f} "
+            f"{candidate.milliseconds[1]:>8.1f} {candidate.milliseconds[32]:>8.1f} "
+            f"{f'{spent.seconds:,.0f} s' if spent else percent(None):>9}"
+        )
     return "\n".join([*lines, "", comparison.verdict])

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import zipfile
 from collections import Counter
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -123,6 +124,26 @@ def class_id(folder: str) -> int:
     raise DataError(f"the class {folder!r} is none of these: {', '.join(FOLDERS)}")
 
 
+def class_ids(folder: ImageFolder) -> dict[str, int]:
+    """The class id of each class folder.
+
+    Raises:
+        DataError: naming the file and every folder that is no class.
+    """
+    ids, unknown = {}, []
+    for name in folder.classes:
+        try:
+            ids[name] = class_id(name)
+        except DataError:
+            unknown.append(name)
+    if unknown:
+        raise DataError(
+            f"{folder.path}: {', '.join(map(repr, unknown))} is none of these classes: "
+            f"{', '.join(FOLDERS)}. Rename the folder, or move its images to other"
+        )
+    return ids
+
+
 def _letters(name: str) -> str:
     return "".join(character for character in name.lower() if character.isalnum())
 
@@ -146,6 +167,21 @@ def find_splits(data: Path) -> dict[str, Path]:
             f"Prepare the data: {PREPARE}"
         )
     return found
+
+
+def sources_of(folders: Iterable[Path]) -> dict[str, dict[str, Path]]:
+    """Prepared data of several sources: by the name of its folder, each with its splits.
+
+    Raises:
+        DataError: a folder has no splits, or two have one name.
+    """
+    sources: dict[str, dict[str, Path]] = {}
+    for folder in folders:
+        name = folder.resolve().name
+        if name in sources:
+            raise DataError(f"two sources are named {name!r}: rename the folder of one")
+        sources[name] = find_splits(folder)
+    return sources
 
 
 def split_path(data: Path, split: str) -> Path:
@@ -173,7 +209,7 @@ def load_split(path: Path, size: int = INPUT_SIZE, progress: bool = True) -> Spl
         DataError: nothing there, an unknown class, or an image that cannot be decoded.
     """
     folder = open_images(path)
-    ids = {name: class_id(name) for name in folder.classes}
+    ids = class_ids(folder)
     images = torch.empty((len(folder.files), 3, size, size), dtype=torch.uint8)
 
     def load(index: int) -> None:

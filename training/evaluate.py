@@ -1,25 +1,31 @@
-"""Measure an artifact on a prepared split: how often it is right, where it errs, how sure it is.
+"""Measure an artifact on prepared data: how often it is right, where it errs, how sure it is.
 
-Prints a table and writes evaluation.json, evaluation.html (one file with all pictures, for any
-browser) and the pictures. Exit status 1 when the accuracy is below --require-accuracy.
+Each source is measured by itself, and is named as its folder. Prints a table of the sources and
+one of the categories of each, and writes evaluation.json, evaluation.html (one file with all
+pictures, for any browser; `publish --report` keeps it with the artifact) and the drawings in a
+folder per source. Exit status 1 when an accuracy is below --require-accuracy.
 
-    python -m training evaluate runs/first/model.pt --data data/fashion-mnist --split test
+    python -m training evaluate runs/first/model.pt --data data/fashion-mnist
+    python -m training evaluate runs/mix/model.pt --data data/fashion-mnist --data data/home
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import get_args
 
-from app.artifact import CATEGORIES, Precision, open_artifact
+from app.artifact import Artifact, Precision, open_artifact
 from training.command import command_line, positive
-from training.datasets import SPLITS, Split, load_split, split_path
-from training.evaluation import Evaluation, measure, predict
-from training.reports import plots
+from training.datasets import SPLITS, load_split
+from training.errors import DataError
+from training.evaluation import Evaluation, Evaluations, identity, measure, one_split_of
+from training.prediction import predict
 from training.reports.evaluation import evaluation_report
 from training.reports.page import percent, write_report
+from training.reports.pictures import DRAWINGS, Pictures, draw
 
 __all__ = ["add_arguments", "run"]
 
@@ -29,7 +35,13 @@ DEFAULT_BATCH_SIZE = 128
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("model", type=Path, metavar="MODEL", help="the artifact, a model.pt")
-    parser.add_argument("--data", type=Path, required=True, help="folder of prepared data")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        required=True,
+        action="append",
+        help="folder of prepared data, one source; repeat it to measure several",
+    )
     parser.add_argument("--split", choices=SPLITS, default="test", help="default: %(default)s")
     parser.add_argument(
         "--output", type=Path, default=Path("reports/evaluate"), help="default: %(default)s"
@@ -42,89 +54,130 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--require-accuracy",
-        type=_share,
+        type=_shares,
+        default={},
         metavar="SHARE",
-        help="least accuracy, such as 0.945; below it the exit status is 1",
+        help="least accuracy on every source, such as 0.945, or on some of them, such as "
+        "home=0.8,catalogue=0.9; below it the exit status is 1",
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Evaluate; the exit status is 1 when a required accuracy is missed."""
+    paths = one_split_of(arguments.data, arguments.split)
+    required = _required(arguments.require_accuracy, list(paths))
     artifact = open_artifact(arguments.model)
-    split = load_split(split_path(arguments.data, arguments.split))
-    predictions = predict(arguments.model, split.images, arguments.precision, arguments.batch_size)
-    evaluation = measure(
-        artifact,
-        split,
-        predictions,
-        data=arguments.data,
-        name=arguments.split,
+    measured, pictures = [], {}
+    for source, path in paths.items():
+        split = load_split(path)
+        predictions = predict(
+            arguments.model, split.images, arguments.precision, arguments.batch_size
+        )
+        evaluation = measure(artifact, source, split, predictions)
+        measured.append(evaluation)
+        pictures[source] = draw(evaluation, split, predictions.answers, artifact.card.calibration)
+    evaluations = Evaluations(
+        model=identity(artifact),
+        split=arguments.split,
         precision=arguments.precision,
+        sources=measured,
     )
-    print(table(evaluation))
-    print(f"\nreport: {_write(evaluation, split, arguments)}")
-    accuracy, required = evaluation.figures.accuracy, arguments.require_accuracy
-    if required is not None and accuracy < required:
-        print(f"accuracy {accuracy:.4f} is below the required {required:g}", file=sys.stderr)
-        return 1
-    return 0
+    print(table(evaluations))
+    print(f"\nreport: {_write(evaluations, pictures, artifact, arguments.output)}")
+    missed = [
+        f"{entry.source}: accuracy {entry.figures.accuracy:.4f} is below the required "
+        f"{required[entry.source]:g}"
+        for entry in measured
+        if entry.figures.accuracy < required.get(entry.source, 0.0)
+    ]
+    if missed:
+        print(*missed, sep="\n", file=sys.stderr)
+    return 1 if missed else 0
 
 
-def table(evaluation: Evaluation) -> str:
-    """The figures as a few lines of text."""
-    model, figures = evaluation.model, evaluation.figures
-    low, high = evaluation.accuracy_interval
+def table(evaluations: Evaluations) -> str:
+    """The figures as text: a row for each source, then the categories of each."""
+    model, sources = evaluations.model, evaluations.sources
+    width = max(len("source"), *(len(entry.source) for entry in sources))
     lines = [
-        f"{model.name} {model.version} on {evaluation.data}/{evaluation.split}: "
-        f"{figures.images:,} images, {evaluation.precision}",
+        f"{model.name} {model.version}, {evaluations.split} split, {evaluations.precision}",
         "",
+        f"{'source':<{width}} {'images':>7} {'accuracy':>9} {'macro-F1':>9} {'ECE':>6} "
+        f"{'accepted':>9} {'of it right':>11} {'coverage':>9} {'set size':>8} {'AUROC':>6} "
+        f"{'FPR95':>7}",
+    ]
+    for entry in sources:
+        figures, other = entry.figures, entry.figures.other
+        lines.append(
+            f"{entry.source:<{width}} {figures.images:>7,} {percent(figures.accuracy, 2):>9} "
+            f"{percent(figures.macro_f1, 2):>9} {figures.ece:>6.3f} "
+            f"{percent(figures.review.accepted):>9} {percent(figures.review.accuracy):>11} "
+            f"{percent(figures.conformal.coverage):>9} {figures.conformal.mean_size:>8.2f} "
+            f"{f'{other.auroc:.3f}' if other else percent(None):>6} "
+            f"{percent(other.fpr95 if other else None):>7}"
+        )
+    return "\n".join([*lines, *(line for entry in sources for line in _categories(entry))])
+
+
+def _categories(evaluation: Evaluation) -> list[str]:
+    low, high = evaluation.intervals.accuracy
+    lines = [
+        "",
+        f"{evaluation.source}: accuracy {percent(evaluation.figures.accuracy, 2)}, 95 % interval "
+        f"{percent(low)} to {percent(high)}",
         f"{'category':<12} {'precision':>9} {'recall':>9} {'F1':>9} {'images':>7}",
         *(
             f"{entry.label:<12} {percent(entry.precision):>9} {percent(entry.recall):>9} "
             f"{percent(entry.f1):>9} {entry.support:>7,}"
             for entry in evaluation.per_class
         ),
-        "",
-        f"accuracy {percent(figures.accuracy, 2)} (95 % interval {percent(low, 2)} to "
-        f"{percent(high, 2)}), macro-F1 {percent(figures.macro_f1, 2)}, ECE {figures.ece:.4f}",
     ]
-    if evaluation.other.images:
-        lines.append(f"left out: {evaluation.other.images:,} images of other things")
-    return "\n".join(lines)
+    if evaluation.other_images and evaluation.garments_refused is None:
+        lines.append(f"left out: {evaluation.other_images:,} images of other things")
+    return lines
 
 
-def _share(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a share from 0 to 1, such as 0.945")
-    return value
+def _shares(text: str) -> dict[str, float]:
+    """`SHARE` or `NAME=SHARE,NAME=SHARE`; without a name, under the empty one."""
+    shares = {}
+    for part in text.split(","):
+        name, _, share = part.rpartition("=")
+        try:
+            value = float(share)
+        except ValueError:
+            value = -1.0
+        if not 0 <= value <= 1:
+            raise argparse.ArgumentTypeError(f"{share!r} is not a share from 0 to 1, such as 0.945")
+        shares[name.strip()] = value
+    return shares
 
 
-def _write(evaluation: Evaluation, split: Split, arguments: argparse.Namespace) -> Path:
-    output: Path = arguments.output
-    output.mkdir(parents=True, exist_ok=True)
-    pictures = {
-        "confusion_matrix": plots.confusion_matrix(evaluation.figures.confusion_matrix, CATEGORIES),
-        "reliability": plots.reliability(evaluation.calibration),
-    }
-    if evaluation.mistakes:
-        pictures["mistakes"] = plots.captioned(
-            [split.images[entry.index].permute(1, 2, 0).numpy() for entry in evaluation.mistakes],
-            [
-                f"{CATEGORIES[entry.truth]}\ntaken for {CATEGORIES[entry.answer]}\n"
-                f"{percent(entry.confidence)} sure"
-                for entry in evaluation.mistakes
-            ],
-            columns=6,
-        )
-    else:  # so that no picture of an earlier run is left beside these figures
-        (output / "mistakes.png").unlink(missing_ok=True)
-    for name, png in pictures.items():
-        (output / f"{name}.png").write_bytes(png)
-    (output / "evaluation.json").write_text(evaluation.model_dump_json(indent=1) + "\n")
+def _required(shares: Mapping[str, float], sources: list[str]) -> dict[str, float]:
+    """The least accuracy of each source: what is said of it, else what is said of all."""
+    for name in shares:
+        if name and name not in sources:
+            raise DataError(
+                f"--require-accuracy: no source is named {name!r}; there are {', '.join(sources)}"
+            )
+    return {source: shares.get(source, shares.get("", 0.0)) for source in sources}
+
+
+def _write(
+    evaluations: Evaluations,
+    pictures: Mapping[str, Pictures],
+    artifact: Artifact,
+    output: Path,
+) -> Path:
+    for source, drawn in pictures.items():
+        folder = output / source
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in DRAWINGS:
+            path = folder / f"{name}.png"
+            if name in drawn.drawings:
+                path.write_bytes(drawn.drawings[name])
+            else:  # so that no picture of an earlier run is left beside these figures
+                path.unlink(missing_ok=True)
+    (output / "evaluation.json").write_text(evaluations.model_dump_json(indent=1) + "\n")
     page = output / "evaluation.html"
-    write_report(evaluation_report(evaluation, pictures, command_line()), page)
+    write_report(evaluation_report(evaluations, pictures, artifact, command_line()), page)
     return page

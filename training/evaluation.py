@@ -1,24 +1,21 @@
-"""Run an artifact over a split and measure it; `evaluate` and `compare` report what comes out."""
+"""Measure what an artifact answered, source by source; `evaluate` and `compare` report it."""
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 from pydantic import BaseModel, ConfigDict
-from torch import Tensor
-from tqdm import tqdm
 
-from app.artifact import CATEGORIES, Artifact, Calibration, Figures, Precision, load_module
+from app.artifact import BACKGROUNDS, CATEGORIES, Artifact, Background, Figures, Precision
 from training import metrics
-from training.datasets import Split
+from training.curves import AcceptancePoint, SetSize, acceptance, set_sizes
+from training.datasets import OTHER, Split, sources_of, split_path
 from training.errors import DataError
-from training.metrics import CalibrationBin, ClassFigures, Confusion, Floats, Mistake
-from training.networks import normalise
-from training.significance import wilson_interval
+from training.metrics import CalibrationBin, ClassFigures, Confusion, Integers
+from training.prediction import Predictions
+from training.significance import Interval, calibration_error_by_chance, wilson_interval
 
 
 class _Frozen(BaseModel):
@@ -36,59 +33,70 @@ class ModelIdentity(_Frozen):
     bytes: int
 
 
-class Review(_Frozen):
-    """What the artifact's own limits make of the answers.
+class Intervals(_Frozen):
+    """Wilson's 95 % intervals of the shares in `Figures`; null where the share is.
 
-    `share` of the answers are for a person to look at; the rest are right by `accuracy_of_rest`
-    (null when there is no rest).
+    That of `fpr95` leaves out that the threshold for 95 % of garments is measured, too.
     """
 
-    share: float
-    accuracy_of_rest: float | None
+    accuracy: Interval
+    accepted: Interval
+    accepted_accuracy: Interval | None
+    coverage: Interval
+    fpr95: Interval | None
+    flagged: Interval | None
+    garments_refused: Interval | None
 
 
-class Others(_Frozen):
-    """Images of no category, left out of all other figures.
+class Example(_Frozen):
+    """An image for a person to look at; `index` is its row in the split.
 
-    `flagged` of the `images` were recognised as no garment, and so were `garments_flagged` images
-    of the ten categories; both are null when the model cannot reject.
+    `truth` is a category or `other`; `confidence` is that of the answer, `garment` the
+    probability of being a garment at all.
     """
 
-    images: int
-    flagged: int | None
-    garments_flagged: int | None
+    index: int
+    file: str
+    truth: str
+    answer: str
+    confidence: float
+    garment: float
 
 
 class Evaluation(_Frozen):
-    """An artifact's figures on one split: evaluation.json.
+    """An artifact's figures on one source.
 
-    `accuracy_interval` is Wilson's, 95 %. In `mistakes`, `index` is a row of the split; the file
-    of each stands at the same place in `mistake_files`.
+    All but the last of them are on garments. `backgrounds` counts garments. `ece_by_chance` is
+    what a model whose confidences are right would have on as many images. `garments_refused` is
+    null when the model cannot tell garments from the `other_images`. Examples: the surest wrong
+    answers, other things that are taken most surely for garments, and garments that are not.
     """
 
-    model: ModelIdentity
-    data: str
-    split: str
-    precision: Precision
+    source: str
     images_per_second: float
     figures: Figures
-    accuracy_interval: tuple[float, float]
+    intervals: Intervals
+    ece_by_chance: float
+    backgrounds: dict[Background, int]
     per_class: list[ClassFigures]
     calibration: list[CalibrationBin]
     confusions: list[Confusion]
-    mistakes: list[Mistake]
-    mistake_files: list[str]
-    review: Review
-    other: Others
+    acceptance: list[AcceptancePoint]
+    set_sizes: list[SetSize]
+    garments_refused: int | None
+    other_images: int
+    mistakes: list[Example]
+    others_accepted: list[Example]
+    refused_garments: list[Example]
 
 
-@dataclass(frozen=True)
-class Predictions:
-    """Calibrated probabilities float32 `[N, 10]`, those of being a garment `[N]`, and the time."""
+class Evaluations(_Frozen):
+    """One artifact on several sources: evaluation.json."""
 
-    probabilities: Floats
-    garment: Floats
-    seconds: float
+    model: ModelIdentity
+    split: str
+    precision: Precision
+    sources: list[Evaluation]
 
 
 def identity(artifact: Artifact) -> ModelIdentity:
@@ -104,97 +112,98 @@ def identity(artifact: Artifact) -> ModelIdentity:
     )
 
 
-def predict(path: Path, images: Tensor, precision: Precision, batch_size: int) -> Predictions:
-    """What the artifact at `path` answers to uint8 `[N, 3, S, S]` images, with a progress bar."""
-    module = load_module(path, precision)
-    dtype = torch.float32 if precision == "float32" else torch.bfloat16
-    probabilities, garment = [], []
-    start = time.perf_counter()
-    with (
-        torch.inference_mode(),
-        tqdm(total=len(images), desc=f"predicting, {precision}", unit="img", disable=None) as bar,
-    ):
-        for batch in images.split(batch_size):
-            answer = module.calibrate(module.logits(normalise(batch).to(dtype)))
-            probabilities.append(answer[0])
-            garment.append(answer[1])
-            bar.update(len(batch))
-    seconds = time.perf_counter() - start
-    return Predictions(torch.cat(probabilities).numpy(), torch.cat(garment).numpy(), seconds)
+def one_split_of(folders: Sequence[Path], split: str) -> dict[str, Path]:
+    """The same split of several sources, by the source's name, which is that of its folder.
+
+    Raises:
+        DataError: it is not there, or two folders have one name.
+    """
+    names = sources_of(folders)
+    return dict(zip(names, (split_path(folder, split) for folder in folders), strict=True))
 
 
 def measure(
-    artifact: Artifact,
-    split: Split,
-    predictions: Predictions,
-    *,
-    data: Path,
-    name: str,
-    precision: Precision,
-    mistakes: int = 30,
+    artifact: Artifact, source: str, split: Split, predictions: Predictions, *, examples: int = 24
 ) -> Evaluation:
     """All figures of predictions.
 
     Args:
         artifact: what predicted.
+        source: the name of what it predicted.
         split: what it predicted, in the same order.
         predictions: what it answered.
-        data: the folder of the prepared data; its name is reported.
-        name: of the split.
-        precision: which the artifact was run in.
-        mistakes: how many of the surest wrong answers are listed.
+        examples: how many images of each kind are listed, at most.
 
     Raises:
         DataError: there is no image of the ten categories, or an answer is not a number.
     """
-    labels = split.labels.numpy()
+    labels, answers = split.labels.numpy(), predictions.answers
+    limits = artifact.card.calibration
     try:
-        figures = metrics.figures(predictions.probabilities, labels)
+        figures = metrics.figures(answers, labels, limits)
     except ValueError as error:
-        raise DataError(f"cannot measure {artifact.path} on {name} of {data}: {error}") from error
-    probabilities, known = metrics.categories_only(predictions.probabilities, labels)
-    worst = metrics.worst_mistakes(predictions.probabilities, labels, mistakes)
+        raise DataError(f"cannot measure {artifact.path} on {source}: {error}") from error
+    ours = labels < len(CATEGORIES)
+    known, truth = answers.of(ours), labels[ours]
+    first, confidence = known.probabilities.argmax(axis=1), known.probabilities.max(axis=1)
+    bins = metrics.reliability(known.probabilities, truth)
+    rejected = metrics.is_rejected(answers, limits)
+    wrong = metrics.worst_mistakes(answers.probabilities, labels, examples)
+    rejects = artifact.card.can_reject
+    refused = int((rejected & ours).sum()) if rejects else None
+    most_garment = np.argsort(-answers.garment, kind="stable")
+
+    def shown(rows: Integers | list[int]) -> list[Example]:
+        return [_example(int(row), split, predictions) for row in rows[:examples]]
+
     return Evaluation(
-        model=identity(artifact),
-        data=data.resolve().name,
-        split=name,
-        precision=precision,
+        source=source,
         images_per_second=len(split) / predictions.seconds,
         figures=figures,
-        accuracy_interval=wilson_interval(figures.accuracy, figures.images),
-        per_class=metrics.per_class(probabilities.argmax(axis=1), known),
-        calibration=metrics.reliability(probabilities, known),
+        intervals=_intervals(figures, refused),
+        ece_by_chance=calibration_error_by_chance(bins),
+        backgrounds={
+            background: int((known.backgrounds == place).sum())
+            for place, background in enumerate(BACKGROUNDS)
+        },
+        per_class=metrics.per_class(first, truth),
+        calibration=bins,
         confusions=metrics.top_confusions(figures.confusion_matrix, limit=10),
-        mistakes=worst,
-        mistake_files=[split.names[mistake.index] for mistake in worst],
-        review=_review(artifact.card.calibration, predictions, labels),
-        other=_others(artifact.card.calibration, predictions, labels),
+        acceptance=acceptance(confidence, first == truth),
+        set_sizes=set_sizes(metrics.conformal_sets(known, limits), truth),
+        garments_refused=refused,
+        other_images=int((~ours).sum()),
+        mistakes=shown([mistake.index for mistake in wrong]),
+        others_accepted=shown(most_garment[(~ours & ~rejected)[most_garment]] if rejects else []),
+        refused_garments=shown(most_garment[::-1][(ours & rejected)[most_garment[::-1]]]),
     )
 
 
-def _review(calibration: Calibration, predictions: Predictions, labels: metrics.Integers) -> Review:
-    probabilities, known = metrics.categories_only(predictions.probabilities, labels)
-    first, second = np.sort(probabilities, axis=1)[:, [-1, -2]].T
-    doubtful = first < calibration.review_confidence
-    doubtful |= first - second < calibration.review_margin
-    if calibration.garment_threshold is not None:
-        garment = predictions.garment[labels < len(CATEGORIES)]
-        doubtful |= garment < calibration.garment_threshold
-    right = (probabilities.argmax(axis=1) == known)[~doubtful]
-    return Review(
-        share=float(doubtful.mean()),
-        accuracy_of_rest=float(right.mean()) if len(right) else None,
+def _intervals(figures: Figures, refused: int | None) -> Intervals:
+    images, review, other = figures.images, figures.review, figures.other
+    accepted = round(review.accepted * images)
+    return Intervals(
+        accuracy=wilson_interval(figures.accuracy, images),
+        accepted=wilson_interval(review.accepted, images),
+        accepted_accuracy=_interval(review.accuracy, accepted),
+        coverage=wilson_interval(figures.conformal.coverage, images),
+        fpr95=_interval(other.fpr95, other.images) if other else None,
+        flagged=_interval(other.flagged, other.images) if other else None,
+        garments_refused=None if refused is None else wilson_interval(refused / images, images),
     )
 
 
-def _others(calibration: Calibration, predictions: Predictions, labels: metrics.Integers) -> Others:
-    is_other = labels == len(CATEGORIES)
-    threshold = calibration.garment_threshold
-    if threshold is None:
-        return Others(images=int(is_other.sum()), flagged=None, garments_flagged=None)
-    flagged = predictions.garment < threshold
-    return Others(
-        images=int(is_other.sum()),
-        flagged=int((flagged & is_other).sum()),
-        garments_flagged=int((flagged & ~is_other).sum()),
+def _interval(share: float | None, count: int) -> Interval | None:
+    return None if share is None else wilson_interval(share, count)
+
+
+def _example(row: int, split: Split, predictions: Predictions) -> Example:
+    probabilities = predictions.answers.probabilities[row]
+    return Example(
+        index=row,
+        file=split.names[row],
+        truth=(*CATEGORIES, OTHER)[int(split.labels[row])],
+        answer=CATEGORIES[int(probabilities.argmax())],
+        confidence=float(probabilities.max()),
+        garment=float(predictions.answers.garment[row]),
     )

@@ -12,14 +12,17 @@ import argparse
 from collections.abc import Mapping
 from pathlib import Path
 
+import torch
 from torch import Tensor, nn
 
+from app.artifact import BACKGROUNDS, CATEGORIES
 from training import checkpoint, metrics
 from training.calibrate import calibrate
-from training.card import Provenance, model_card, sources_of
-from training.datasets import Split, find_splits, load_split
+from training.card import Provenance, data_source, model_card
+from training.datasets import Split, load_split, sources_of
 from training.errors import DataError
-from training.networks import GarmentModel, build_network, channels_last
+from training.metrics import Answers
+from training.networks import GarmentModel, build_network, channels_last, normalise
 from training.scripted import (
     check_parity,
     golden_images,
@@ -32,7 +35,13 @@ from training.scripted import (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("run", type=Path, help="folder of a training run, or its checkpoint.pt")
-    parser.add_argument("--data", type=Path, required=True, help="the prepared data of that run")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        required=True,
+        action="append",
+        help="prepared data of that run; repeat it for each source",
+    )
     parser.add_argument("--version", required=True, help="version of the artifact, such as 1.0.0")
     parser.add_argument("--output", type=Path, help="default: model.pt in the run's folder")
 
@@ -44,25 +53,28 @@ def run(arguments: argparse.Namespace) -> int:
     weights = checkpoint.result(state)
     network = build_network(hyperparameters["architecture"], checkpoint.outputs(weights))
     network.load_state_dict(weights)
-    splits = find_splits(arguments.data)
+    sources = sources_of(arguments.data)
     folder = arguments.run if arguments.run.is_dir() else arguments.run.parent
     told = Provenance(
         arguments.version,
         hyperparameters["architecture"],
         hyperparameters,
         state["command"],
-        sources_of(splits),
+        [data_source(name, splits) for name, splits in sources.items()],
     )
-    export(network, splits, told, arguments.output or folder / "model.pt")
+    export(network, sources, told, arguments.output or folder / "model.pt")
     return 0
 
 
-def export(network: nn.Module, splits: Mapping[str, Path], told: Provenance, path: Path) -> None:
+def export(
+    network: nn.Module, sources: Mapping[str, Mapping[str, Path]], told: Provenance, path: Path
+) -> None:
     """Write the artifact at `path` and print what its proof measured.
 
     Args:
         network: `[N, 3, S, S]` to logits; it is rounded to float16's precision in place.
-        splits: the data of the run: `valid` calibrates, it and `test` are reported.
+        sources: the data of the run, by source and split: the `valid` splits calibrate, they and
+            the `test` splits are reported.
         told: what the card says of the run.
         path: of the artifact.
 
@@ -70,32 +82,47 @@ def export(network: nn.Module, splits: Mapping[str, Path], told: Provenance, pat
         ParityError: the artifact answers otherwise than the network; nothing is written.
         DataError: there is no valid split.
     """
-    if "valid" not in splits:
-        raise DataError("an artifact is calibrated on the 'valid' split, and there is none")
-    loaded = {name: load_split(splits[name]) for name in ("valid", "test") if name in splits}
+    loaded = {
+        f"{name}/{split}": load_split(paths[split])
+        for name, paths in sources.items()
+        for split in ("valid", "test")
+        if split in paths
+    }
+    valid = {name: split for name, split in loaded.items() if name.endswith("/valid")}
+    if not valid:
+        raise DataError("an artifact is calibrated on the 'valid' splits, and there is none")
     network = channels_last(network.float().cpu().eval())
     round_to_float16(network)
     logits = {name: run_logits(network, split.images) for name, split in loaded.items()}
-    valid = loaded["valid"]
-    calibration = calibrate(logits["valid"], valid.labels)
-    model = GarmentModel(network, calibration.temperature, logits["valid"].shape[1] > 10).eval()
+    rejects = next(iter(logits.values())).shape[1] > len(CATEGORIES)
+    model = GarmentModel(network, rejects).eval()
+    backgrounds = {name: _backgrounds(model, split.images) for name, split in loaded.items()}
+
+    def joined(parts: Mapping[str, Tensor]) -> Tensor:
+        return torch.cat([parts[name] for name in valid])
+
+    calibration = calibrate(
+        joined(logits), torch.cat([split.labels for split in valid.values()]), joined(backgrounds)
+    )
+    model.temperatures = [calibration[kind].temperature for kind in BACKGROUNDS]
+    model.garment_temperatures = [calibration[kind].garment_temperature for kind in BACKGROUNDS]
+    answers = {name: _answers(model, logits[name], backgrounds[name]) for name in loaded}
     figures = {
-        name: metrics.figures(model.calibrate(logits[name])[0].numpy(), split.labels.numpy())
+        name: metrics.figures(answers[name], split.labels.numpy(), calibration)
         for name, split in loaded.items()
     }
-    source = splits["valid"].parent.name
     card = model_card(
         told,
         parameters=sum(parameter.numel() for parameter in network.parameters()),
         calibration=calibration,
-        figures={f"{source}/{name}": measured for name, measured in figures.items()},
-        valid=figures["valid"],
+        figures=figures,
     )
-    golden = golden_images(model, _typical_images(model, logits["valid"], valid))
+    images = torch.cat([split.images for split in valid.values()])
+    golden = golden_images(model, _typical_images(answers, valid))
     candidate = path.with_suffix(".candidate")
     try:
         save_artifact(model, card, golden, candidate)
-        said = check_parity(model, candidate, valid.images, logits["valid"])
+        said = check_parity(model, candidate, images, joined(logits))
         candidate.replace(path)
     finally:
         candidate.unlink(missing_ok=True)
@@ -104,12 +131,23 @@ def export(network: nn.Module, splits: Mapping[str, Path], told: Provenance, pat
         print(f"{name}: accuracy {measured.accuracy:.2%}, ECE {measured.ece:.3f}", flush=True)
 
 
-def _typical_images(model: GarmentModel, logits: Tensor, valid: Split) -> list[Tensor]:
-    """One image per category that is answered rightly and with little doubt."""
-    probabilities = model.calibrate(logits)[0]
+def _backgrounds(model: GarmentModel, images: Tensor) -> Tensor:
+    with torch.inference_mode():
+        return torch.cat([model.backgrounds(normalise(part)) for part in images.split(512)])
+
+
+def _answers(model: GarmentModel, logits: Tensor, backgrounds: Tensor) -> Answers:
+    probabilities, garment = model.calibrate(logits, backgrounds)
+    return Answers(probabilities.numpy(), garment.numpy(), backgrounds.numpy())
+
+
+def _typical_images(answers: Mapping[str, Answers], valid: Mapping[str, Split]) -> list[Tensor]:
+    """One image per category and source that is answered rightly and with little doubt."""
     chosen = []
-    for label in range(probabilities.shape[1]):
-        right = (valid.labels == label) & (probabilities.argmax(dim=1) == label)
-        if right.any():
-            chosen.append(valid.images[int((probabilities[:, label] * right).argmax())])
-    return chosen or list(valid.images[:1])
+    for name, split in valid.items():
+        probabilities = torch.from_numpy(answers[name].probabilities)
+        for label in range(len(CATEGORIES)):
+            right = (split.labels == label) & (probabilities.argmax(dim=1) == label)
+            if right.any():
+                chosen.append(split.images[int((probabilities[:, label] * right).argmax())])
+    return chosen or [next(iter(valid.values())).images[0]]

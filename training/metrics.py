@@ -1,12 +1,14 @@
-"""Figures of a classifier from its probabilities and the truth: pure functions, no files.
+"""Figures of a classifier from its answers and the truth: pure functions, no files.
 
-Everything is over the ten categories. Rows whose truth is `other` (class id 10) have no right
-answer among them; `categories_only` leaves them out before anything is counted.
+Rows whose truth is `other` (class id 10) have no right answer among the ten categories; all
+figures but those of rejection leave them out.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,11 +17,25 @@ from sklearn.metrics import (
     confusion_matrix,
     multilabel_confusion_matrix,
     precision_recall_fscore_support,
+    roc_auc_score,
+    roc_curve,
 )
 
-from app.artifact import CATEGORIES, Figures
+from app.artifact import (
+    BACKGROUNDS,
+    CATEGORIES,
+    Background,
+    Calibration,
+    ConformalFigures,
+    Figures,
+    RejectionFigures,
+    ReviewFigures,
+)
 
 CALIBRATION_BINS = 15
+
+GARMENTS_FOUND = 0.95
+"""Share of the garments that are accepted where the false positive rate is read off."""
 
 Floats = NDArray[np.floating]
 Integers = NDArray[np.integer]
@@ -80,40 +96,150 @@ class Confusion(_Frozen):
     share: float
 
 
-def categories_only(probabilities: Floats, labels: Integers) -> tuple[Floats, Integers]:
-    """Leave out the rows that are none of the ten categories.
+@dataclass(frozen=True)
+class Answers:
+    """What a model says of N images.
 
-    Args:
-        probabilities: `[N, 10]`.
-        labels: class ids `[N]`, 10 for `other`.
+    `probabilities`, calibrated, `[N, 10]`; `garment`, of being one of the ten, `[N]`;
+    `backgrounds`, places in `app.artifact.BACKGROUNDS`, `[N]`.
     """
-    kept = labels < len(CATEGORIES)
-    return probabilities[kept], labels[kept]
+
+    probabilities: Floats
+    garment: Floats
+    backgrounds: Integers
+
+    def of(self, chosen: NDArray[np.bool_]) -> Answers:
+        """The answers to some of the images, `[N]`."""
+        return Answers(self.probabilities[chosen], self.garment[chosen], self.backgrounds[chosen])
 
 
-def figures(probabilities: Floats, labels: Integers) -> Figures:
+def figures(
+    answers: Answers, labels: Integers, calibration: Mapping[Background, Calibration]
+) -> Figures:
     """The figures that the model card carries.
 
     Args:
-        probabilities: calibrated, `[N, 10]`.
-        labels: class ids `[N]`; rows of `other` are left out.
+        answers: to N images.
+        labels: their class ids `[N]`, 10 for `other`.
+        calibration: the limits of the model that answered.
 
     Raises:
         ValueError: no image of the ten categories, or a probability that is not a number.
     """
-    probabilities, labels = categories_only(probabilities, labels)
-    if len(labels) == 0:
+    ours = labels < len(CATEGORIES)
+    known, truth = answers.of(ours), labels[ours]
+    if len(truth) == 0:
         raise ValueError("there is no image of the ten categories to measure on")
-    if not np.isfinite(probabilities).all():
+    if not (np.isfinite(answers.probabilities).all() and np.isfinite(answers.garment).all()):
         raise ValueError("the model answered with probabilities that are not numbers")
-    answers = probabilities.argmax(axis=1)
-    f1 = [entry.f1 for entry in per_class(answers, labels) if entry.support]
+    first = known.probabilities.argmax(axis=1)
+    f1 = [entry.f1 for entry in per_class(first, truth) if entry.support]
     return Figures(
-        images=len(labels),
-        accuracy=float((answers == labels).mean()),
+        images=len(truth),
+        accuracy=float((first == truth).mean()),
         macro_f1=sum(value or 0.0 for value in f1) / len(f1),
-        ece=expected_calibration_error(reliability(probabilities, labels)),
-        confusion_matrix=confusion_matrix(labels, answers, labels=_IDS).tolist(),
+        ece=expected_calibration_error(reliability(known.probabilities, truth)),
+        confusion_matrix=confusion_matrix(truth, first, labels=_IDS).tolist(),
+        review=_review_figures(known, truth, calibration),
+        conformal=_conformal_figures(known, truth, calibration),
+        other=_rejection_figures(answers, labels, calibration),
+    )
+
+
+def needs_review(
+    answers: Answers, calibration: Mapping[Background, Calibration]
+) -> NDArray[np.bool_]:
+    """Which answers the model's own limits send to a person, `[N]`.
+
+    The service has two reasons more, which lie in the photo: too small, and blank.
+    """
+    sets = conformal_sets(answers, calibration).sum(axis=1)
+    ordered = np.sort(answers.probabilities, axis=1)
+    return np.asarray(
+        (ordered[:, -1] < _limits(answers, calibration, lambda part: part.review_confidence))
+        | (
+            ordered[:, -1] - ordered[:, -2]
+            < _limits(answers, calibration, lambda part: part.review_margin)
+        )
+        | (sets != 1)
+        | is_rejected(answers, calibration)
+    )
+
+
+def conformal_sets(
+    answers: Answers, calibration: Mapping[Background, Calibration]
+) -> NDArray[np.bool_]:
+    """Which labels each set holds, `[N, 10]`."""
+    limits = _limits(answers, calibration, lambda part: part.conformal_threshold)
+    return np.asarray(answers.probabilities >= limits[:, None])
+
+
+def is_rejected(
+    answers: Answers, calibration: Mapping[Background, Calibration]
+) -> NDArray[np.bool_]:
+    """Which images are taken for no garment, `[N]`; none where the model cannot tell."""
+    return np.asarray(
+        answers.garment < _limits(answers, calibration, lambda part: part.garment_threshold or 0.0)
+    )
+
+
+def roc(garment: Floats, labels: Integers) -> tuple[Floats, Floats]:
+    """Shares of other things and of garments that are above each threshold: `(fpr, tpr)`.
+
+    Args:
+        garment: probabilities of being a garment, `[N]`.
+        labels: class ids `[N]`, with both garments and `other` (10) among them.
+    """
+    fpr, tpr, _ = roc_curve(labels < len(CATEGORIES), garment)
+    return fpr, tpr
+
+
+def _limits(
+    answers: Answers,
+    calibration: Mapping[Background, Calibration],
+    limit: Callable[[Calibration], float],
+) -> Floats:
+    limits = np.array([limit(calibration[background]) for background in BACKGROUNDS])
+    return np.asarray(limits[answers.backgrounds])
+
+
+def _review_figures(
+    answers: Answers, labels: Integers, calibration: Mapping[Background, Calibration]
+) -> ReviewFigures:
+    accepted = ~needs_review(answers, calibration)
+    right = (answers.probabilities.argmax(axis=1) == labels)[accepted]
+    return ReviewFigures(
+        accepted=float(accepted.mean()), accuracy=float(right.mean()) if len(right) else None
+    )
+
+
+def _conformal_figures(
+    answers: Answers, labels: Integers, calibration: Mapping[Background, Calibration]
+) -> ConformalFigures:
+    sets = conformal_sets(answers, calibration)
+    sizes = sets.sum(axis=1)
+    return ConformalFigures(
+        coverage=float(sets[np.arange(len(labels)), labels].mean()),
+        mean_size=float(sizes.mean()),
+        empty=float((sizes == 0).mean()),
+    )
+
+
+def _rejection_figures(
+    answers: Answers, labels: Integers, calibration: Mapping[Background, Calibration]
+) -> RejectionFigures | None:
+    ours = labels < len(CATEGORIES)
+    can_reject = all(part.garment_threshold is not None for part in calibration.values())
+    if ours.all() or not can_reject:
+        return None
+    fpr, tpr = roc(answers.garment, labels)
+    rejected = is_rejected(answers, calibration)
+    return RejectionFigures(
+        images=int((~ours).sum()),
+        auroc=float(roc_auc_score(ours, answers.garment)),
+        fpr95=float(fpr[np.argmax(tpr >= GARMENTS_FOUND)]),
+        flagged=float(rejected[~ours].mean()),
+        garments_flagged=float(rejected[ours].mean()),
     )
 
 

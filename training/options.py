@@ -13,8 +13,10 @@ import shlex
 import sys
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
+from training.blend import Mix
+from training.mixture import Balance
 from training.networks import ARCHITECTURES, INPUT_SIZE, Architecture
 
 SAGEMAKER_CHECKPOINTS = Path("/opt/ml/checkpoints")
@@ -24,7 +26,8 @@ SAGEMAKER_CHECKPOINTS = Path("/opt/ml/checkpoints")
 class Options:
     """Everything that a training run depends on; see `add_arguments` for what each one means."""
 
-    data: Path | None
+    data: tuple[Path, ...]
+    weights: str
     output: Path
     model_dir: Path
     checkpoint_dir: Path
@@ -42,7 +45,9 @@ class Options:
     label_smoothing: float
     ema_decay: float
     augment: float
-    balance: Literal["auto", "on", "off"]
+    augment_of: str
+    mix: Mix
+    balance: Balance
     small_size: int
     small_share: float
     precision: Literal["auto", "float32", "bfloat16"]
@@ -54,10 +59,17 @@ class Options:
     profile: Path | None
     command: str
 
-    @property
-    def small_epochs(self) -> int:
-        """How many epochs, the first ones, see images of `small_size`."""
-        return round(self.epochs * self.small_share)
+    def image_size(self, epoch: int) -> int:
+        """Edge of the images in pixels, from `small_size` up, in steps of 16; epochs from 1 on.
+
+        Growing by steps, since what was learnt at one size is of little use at quite another at
+        first. Source: Tan and Le, "EfficientNetV2", 2021.
+        """
+        growing = round(self.epochs * self.small_share)
+        if epoch > growing:
+            return INPUT_SIZE
+        size = self.small_size + (INPUT_SIZE - self.small_size) * (epoch - 1) / growing
+        return max(self.small_size, int(size) // 16 * 16)
 
     def hyperparameters(self) -> dict[str, str | int | float | bool | None]:
         """What decides the result: what a resumed run must share, and the model card shows."""
@@ -95,7 +107,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     environment = os.environ
     output = environment.get("SM_OUTPUT_DATA_DIR")
     add = parser.add_argument_group("folders").add_argument
-    add("--data", type=Path, help="prepared data (default: the channels SM_CHANNEL_*)")
+    add(
+        "--data",
+        type=Path,
+        action="append",
+        help="prepared data, one source; repeat it to mix sources (default: the channels "
+        "SM_CHANNEL_*)",
+    )
     add(
         "--output",
         type=Path,
@@ -119,7 +137,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("network").add_argument
     add("--architecture", choices=ARCHITECTURES, default="resnet18", help="default: %(default)s")
     add("--pretrained", **flag, help="start from torchvision's ImageNet weights")
-    add("--start-from", type=Path, help="start from the result of another run: its folder")
+    add(
+        "--start-from",
+        type=Path,
+        help="start from the result of another run (its folder) or from an artifact (model.pt)",
+    )
 
     add = parser.add_argument_group("hyperparameters (default)").add_argument
     add("--epochs", type=_number(int, 1, 10_000), default=30, help="%(default)s")
@@ -167,25 +189,42 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="strength of the augmentation, 0 to 1 (%(default)s)",
     )
     add(
+        "--augment-of",
+        default="",
+        metavar="NAME=NUMBER,...",
+        help="another strength for some sources, such as home=0.8",
+    )
+    add(
+        "--mix",
+        choices=get_args(Mix),
+        default="none",
+        help="blend pairs of images and their labels; for long runs (%(default)s)",
+    )
+    add(
+        "--weights",
+        default="",
+        metavar="NAME=NUMBER,...",
+        help="how often an epoch sees each image of a source, which is named as its folder or "
+        "channel (1 for the largest, more for smaller ones: the square root of the sizes' ratio)",
+    )
+    add(
         "--balance",
         choices=("auto", "on", "off"),
         default="auto",
-        help="draw rare classes more often; auto: where the largest class is over 1.5 times the "
-        "smallest (%(default)s)",
+        help="draw rare classes more often, by the square root of their size; auto: in a source "
+        "whose largest class is over 1.5 times its smallest (%(default)s)",
     )
-    # What was learnt at one size is of little use at another at first (right on 92 % at 64 pixels,
-    # on 43 % at 112), so the full size gets half of the epochs to make up for it.
     add(
         "--small-size",
         type=_number(int, 32, INPUT_SIZE),
         default=80,
-        help="edge in pixels of the first epochs' images; faster (%(default)s)",
+        help="edge in pixels of the first epoch's images; faster (%(default)s)",
     )
     add(
         "--small-share",
         type=_number(float, 0, 1),
         default=0.5,
-        help=f"share of the epochs at that size, the rest is at {INPUT_SIZE} (%(default)s)",
+        help=f"share of the epochs in which it grows to {INPUT_SIZE} (%(default)s)",
     )
     add(
         "--early-stop",
@@ -227,6 +266,7 @@ def from_arguments(arguments: argparse.Namespace) -> Options:
         values["learning_rate"] = base / 10 if has_learnt else base
     if values["weight_decay"] is None:
         values["weight_decay"] = 5e-4 if values["optimizer"] == "sgd" else 0.05
+    values["data"] = tuple(values["data"] or ())
     values["model_dir"] = values["model_dir"] or values["output"]
     if values["checkpoint_dir"] is None:
         in_sagemaker = SAGEMAKER_CHECKPOINTS.is_dir()

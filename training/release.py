@@ -1,10 +1,12 @@
-"""The files of a release, and the SHA-256 of the model that each of them stands for."""
+"""The files of a release, and the SHA-256 that each of them stands for."""
 
 from __future__ import annotations
 
 import gzip
 import hashlib
 import tarfile
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -12,7 +14,23 @@ from pydantic import ValidationError
 from app.artifact import MODEL_FILE, Artifact, Manifest
 from training.destinations import Readable
 
+REPORT_FILE = "report.html"
+"""The page that `evaluate` wrote of the artifact."""
+
 _CHUNK = 1024**2
+
+
+@dataclass(frozen=True)
+class ReleaseFile:
+    """One file of a version: what it is made from, and how to tell that it is there.
+
+    `digest` gives the SHA-256 that a stored file stands for; `sha256` is what it has to be.
+    """
+
+    name: str
+    source: Path
+    digest: Callable[[Readable], str]
+    sha256: str
 
 
 def manifest_of(artifact: Artifact) -> Manifest:
@@ -39,8 +57,8 @@ def write_archive(model: Path, archive: Path) -> None:
         tar.addfile(member, content)
 
 
-def sha256_of_model(stream: Readable) -> str:
-    """The SHA-256 of a model.pt."""
+def sha256_of_stream(stream: Readable) -> str:
+    """The SHA-256 of a whole file."""
     digest = hashlib.sha256()
     while chunk := stream.read(_CHUNK):
         digest.update(chunk)
@@ -55,7 +73,7 @@ def sha256_in_archive(stream: Readable) -> str:
             for member in tar:
                 content = tar.extractfile(member)
                 if member.name == MODEL_FILE and content is not None:
-                    return sha256_of_model(content)
+                    return sha256_of_stream(content)
     except (tarfile.TarError, EOFError):
         pass
     return "unreadable"

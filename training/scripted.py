@@ -7,6 +7,7 @@ import copy
 import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from PIL import Image
@@ -110,7 +111,7 @@ def check_parity(model: GarmentModel, path: Path, images: Tensor, logits: Tensor
     Raises:
         ParityError: the limits of this module are not kept.
     """
-    expected = model.calibrate(logits)[0]
+    expected = _calibrated(model, logits, images)
     exact = _probabilities(path, "float32", images)
     rounded = _probabilities(path, "bfloat16", images)
     difference = float((exact - expected).abs().max())
@@ -131,5 +132,13 @@ def check_parity(model: GarmentModel, path: Path, images: Tensor, logits: Tensor
 
 def _probabilities(path: Path, precision: Precision, images: Tensor) -> Tensor:
     module = load_module(path, precision)
-    probabilities: Tensor = module.calibrate(run_logits(module.logits, images, precision))[0]
-    return probabilities
+    return _calibrated(module, run_logits(module.logits, images, precision), images)
+
+
+def _calibrated(module: Any, logits: Tensor, images: Tensor) -> Tensor:
+    with torch.inference_mode():
+        parts = [
+            module.calibrate(part, module.backgrounds(normalise(seen)))[0]
+            for part, seen in zip(logits.split(512), images.split(512), strict=True)
+        ]
+    return torch.cat(parts)

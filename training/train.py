@@ -23,20 +23,23 @@ if __name__ == "__main__":  # started as a file: the project's root is not on th
 
 import torch
 
-from app.artifact import CATEGORIES
 from training import checkpoint
-from training.card import Provenance, sources_of
-from training.datasets import FOLDERS, Split, find_splits, load_split
+from training.card import Provenance, data_source
+from training.datasets import FOLDERS, Split, find_splits, load_split, sources_of
 from training.diagnose import Diagnosis, Finding, TrainingStopped
 from training.distributed import Processes, processes
 from training.errors import DataError, TrainingError
 from training.export import export
+from training.mixture import default_weights, mix, named_numbers
 from training.networks import build_network
 from training.options import Options, add_arguments, from_arguments
 from training.profiling import Profile
 from training.trainer import RunInterrupted, Trainer
 
 __all__ = ["add_arguments", "run"]
+
+CHANNELS = "channels"
+"""Name of the source that SageMaker's channels `train`, `valid` and `test` make up."""
 
 INTERRUPTED = 143
 """Exit status after SIGTERM or Ctrl-C, with the checkpoint written."""
@@ -51,26 +54,29 @@ def run(arguments: argparse.Namespace) -> int:
         return _train(options, group)
 
 
-def splits_of(options: Options) -> dict[str, Path]:
-    """The splits of `--data`, or those that SageMaker mounted as channels.
+def data_of(options: Options) -> dict[str, dict[str, Path]]:
+    """The sources by name, each with its splits: of `--data`, or of SageMaker's channels.
 
-    A channel is one split (`train`, `valid`, `test`) or the whole of the prepared data (any other
-    name); it holds class folders or a pack.
+    A channel is one split of a source (`train`, `valid`, `test`) or the whole of a source (any
+    other name); it holds class folders or packs.
+
+    Raises:
+        DataError: there is no data, or two sources have one name.
     """
-    if options.data is not None:
-        return find_splits(options.data)
+    if options.data:
+        return sources_of(options.data)
     channels = {
         name.removeprefix("SM_CHANNEL_").lower(): Path(value)
         for name, value in os.environ.items()
         if name.startswith("SM_CHANNEL_")
     }
-    found: dict[str, Path] = {}
+    found: dict[str, dict[str, Path]] = {}
     for name, path in channels.items():
         if name in ("train", "valid", "test") and not (path / "train").exists():
             pack = path / f"{name}.zip"
-            found[name] = pack if pack.exists() else path
+            found.setdefault(CHANNELS, {})[name] = pack if pack.exists() else path
         else:
-            found |= find_splits(path)
+            found[name] = find_splits(path)
     if not found:
         raise DataError("no data: give --data, or start this on SageMaker with a channel")
     return found
@@ -97,22 +103,41 @@ def _train(options: Options, group: Processes) -> int:
         where = f"{finding.severity}: {finding.rule} at step {finding.step}"
         say(f"{where}: {finding.message} {finding.advice}", sys.stderr)
 
-    paths = splits_of(options)
-    for needed in ("train", "valid"):
-        if needed not in paths:
-            raise DataError(f"training needs a {needed!r} split, and there is none")
-    splits = {name: load_split(paths[name], progress=group.is_first) for name in ("train", "valid")}
-    _check_classes(splits["train"], splits["valid"])
-    rejects = bool((splits["train"].labels == len(CATEGORIES)).any())
+    sources = data_of(options)
+    for name, paths in sources.items():
+        for needed in ("train", "valid"):
+            if needed not in paths:
+                raise DataError(f"training needs a {needed!r} split, and {name} has none")
+
+    def load(split: str) -> dict[str, Split]:
+        return {
+            name: load_split(paths[split], progress=group.is_first)
+            for name, paths in sources.items()
+        }
+
+    train, valid = load("train"), load("valid")
+    for name in sources:
+        _check_classes(name, train[name], valid[name])
+    names = list(sources)
+    sizes = {name: len(split) for name, split in train.items()}
+    mixture = mix(
+        train,
+        default_weights(sizes) | named_numbers(options.weights, names, "--weights"),
+        dict.fromkeys(names, options.augment)
+        | named_numbers(options.augment_of, names, "--augment-of"),
+        options.balance,
+    )
+    del train  # the mixture holds their images
+    labels = mixture.split.labels
     torch.manual_seed(options.seed)
-    network = build_network(options.architecture, len(CATEGORIES) + rejects, options.pretrained)
+    network = build_network(options.architecture, mixture.outputs, options.pretrained)
     if options.start_from is not None:
         checkpoint.start_from(network, options.start_from)
     precision = choose_precision(options.precision, group.device)
     parameters = sum(parameter.numel() for parameter in network.parameters())
     say(
-        f"{options.architecture}, {parameters:,} parameters; {len(splits['train']):,} images to "
-        f"train on, {len(splits['valid']):,} to watch; {group.world} x {group.device.type}, "
+        f"{options.architecture}, {parameters:,} parameters; {len(labels):,} images to train on, "
+        f"{sum(map(len, valid.values())):,} to watch; {group.world} x {group.device.type}, "
         f"{str(precision).removeprefix('torch.')}"
     )
     options.output.mkdir(parents=True, exist_ok=True)
@@ -120,15 +145,15 @@ def _train(options: Options, group: Processes) -> int:
     if options.diagnose != "off":
         diagnosis = Diagnosis(network, report, stop=options.diagnose == "stop")
     with Profile(options.profile if group.is_first else None) as profile:
-        trainer = Trainer(network, splits, options, group, diagnosis, profile, precision)
+        trainer = Trainer(network, mixture, valid, options, group, diagnosis, profile, precision)
         if diagnosis is not None:
-            counts = splits["train"].labels.bincount().tolist()
+            counts = labels.bincount().tolist()
             present = {FOLDERS[label]: count for label, count in enumerate(counts) if count}
-            diagnosis.check_data(present, balanced=trainer.train.balanced)
+            diagnosis.check_data(present, balanced=options.balance != "off")
         if options.resume and trainer.resume():
             say(f"resumed after epoch {len(trainer.history)}, step {trainer.step:,}")
-        for name in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(name, lambda *_: setattr(trainer, "interrupted", True))
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: setattr(trainer, "interrupted", True))
         try:
             trainer.fit()
         except RunInterrupted:
@@ -146,18 +171,21 @@ def _train(options: Options, group: Processes) -> int:
             options.architecture,
             options.hyperparameters(),
             options.command,
-            sources_of(paths),
+            [data_source(name, paths) for name, paths in sources.items()],
         )
-        export(trainer.average.module, paths, told, options.model_dir / "model.pt")
+        export(trainer.average.module, sources, told, options.model_dir / "model.pt")
     group.wait()
     return 0
 
 
-def _check_classes(train: Split, valid: Split) -> None:
+def _check_classes(source: str, train: Split, valid: Split) -> None:
     in_train = set(train.labels.unique().tolist())
     extra = [FOLDERS[i] for i in valid.labels.unique().tolist() if i not in in_train]
     if extra:
-        raise DataError(f"the valid split has classes that train lacks: {', '.join(extra)}")
+        raise DataError(
+            f"the valid split of {source} has classes that its train split lacks: "
+            f"{', '.join(extra)}"
+        )
 
 
 def main() -> int:

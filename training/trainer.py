@@ -21,11 +21,13 @@ from tqdm import tqdm
 
 from training import checkpoint
 from training.augment import augment
-from training.batches import Batches
+from training.batches import Batches, Images
+from training.blend import make_blend
 from training.datasets import Split
 from training.diagnose import Diagnosis
 from training.distributed import Processes
-from training.networks import INPUT_SIZE, channels_last, normalise
+from training.mixture import Mixture
+from training.networks import channels_last, normalise
 from training.optimisation import make_average, make_optimizer, one_cycle, update_average
 from training.options import Options
 from training.profiling import Profile
@@ -41,14 +43,15 @@ class Trainer:
     def __init__(
         self,
         network: nn.Module,
-        splits: dict[str, Split],
+        mixture: Mixture,
+        valid: dict[str, Split],
         options: Options,
         processes: Processes,
         diagnosis: Diagnosis | None,
         profile: Profile,
         precision: torch.dtype,
     ) -> None:
-        """Make everything ready for the first step; `splits` are `train` and `valid`."""
+        """Make everything ready for the first step; `valid` holds the splits by source."""
         self.options, self.processes, self.profile = options, processes, profile
         self.diagnosis, self.precision = diagnosis, precision
         device, rank, world = processes.device, processes.rank, processes.world
@@ -56,8 +59,9 @@ class Trainer:
         self.average = make_average(self.network)
         self.parallel = processes.wrap(self.network)
         self.optimizer = make_optimizer(self.network, options)
-        self.train = Batches(splits["train"], options, rank, world, device)
-        self.valid = Batches(splits["valid"], options, rank, world, device)
+        self.train = Batches(mixture, options.batch_size, options.seed, rank, world, device)
+        self.valid = {name: Images(split, rank, world, device) for name, split in valid.items()}
+        self.blend = make_blend(options.mix, mixture.outputs)
         self.step = 0
         self.sums = torch.zeros(3, dtype=torch.float64)  # loss, right answers, images
         self.history: list[dict[str, Any]] = []
@@ -90,7 +94,7 @@ class Trainer:
 
     def _epoch(self) -> None:
         epoch, started = len(self.history) + 1, time.monotonic()
-        size = self.options.small_size if epoch <= self.options.small_epochs else INPUT_SIZE
+        size = self.options.image_size(epoch)
         self.parallel.train()
         first_step = self.step - (epoch - 1) * self.train.steps
         bar = tqdm(
@@ -102,8 +106,8 @@ class Trainer:
             mininterval=0.1 if sys.stderr.isatty() else 30,  # a log wants a line now and then
             disable=not self.processes.is_first,
         )
-        for images, labels in bar:
-            self._step(images, labels)
+        for images, labels, strength in bar:
+            self._step(images, labels, strength)
             loss, right, seen = self.sums.tolist()
             steps = self.step - (epoch - 1) * self.train.steps - first_step
             rate = steps * self.options.batch_size / (time.monotonic() - started)
@@ -114,7 +118,13 @@ class Trainer:
                 raise RunInterrupted
         train_loss, train_accuracy, seen = self._means(self.sums)
         self.sums.zero_()
-        valid_loss, valid_accuracy = self._validate(size)
+        measured = {name: self._validate(images, size) for name, images in self.valid.items()}
+        valid_loss, valid_accuracy = (
+            sum(values) / len(measured) for values in zip(*measured.values(), strict=True)
+        )
+        per_source = {
+            f"valid_accuracy_{name}": round(accuracy, 5) for name, (_, accuracy) in measured.items()
+        }
         seconds = time.monotonic() - started
         self.history.append(
             {
@@ -124,6 +134,7 @@ class Trainer:
                 "train_accuracy": round(train_accuracy, 5),
                 "valid_loss": round(valid_loss, 5),
                 "valid_accuracy": round(valid_accuracy, 5),
+                **(per_source if len(measured) > 1 else {}),
                 "learning_rate": round(self.optimizer.param_groups[0]["lr"], 7),
                 "images_per_second": round(seen / seconds, 1),
                 "seconds": round(seconds, 1),
@@ -147,16 +158,17 @@ class Trainer:
             print(lines[-1], flush=True)
             (self.options.output / "history.jsonl").write_text("\n".join(lines) + "\n")
 
-    def _step(self, images: Tensor, labels: Tensor) -> None:
+    def _step(self, images: Tensor, labels: Tensor, strength: Tensor) -> None:
         options, phase = self.options, self.profile.phase
         seed = (options.seed * 1_000_003 + self.step) * 1_009 + self.processes.rank
-        torch.manual_seed(seed)  # dropout
+        torch.manual_seed(seed)  # of dropout and of blending
         with phase("data"):
             generator = torch.Generator(images.device).manual_seed(seed)
-            batch = normalise(augment(images, options.augment, generator))
+            batch = normalise(augment(images, strength, generator))
+            batch, targets = self.blend(batch, labels)
         with phase("forward"), self._autocast():
             logits = self.parallel(batch).float()
-            loss = F.cross_entropy(logits, labels, label_smoothing=options.label_smoothing)
+            loss = F.cross_entropy(logits, targets, label_smoothing=options.label_smoothing)
         with phase("backward"):
             self.optimizer.zero_grad()
             loss.backward()
@@ -176,11 +188,11 @@ class Trainer:
         self.sums += torch.tensor([loss.item() * len(labels), right, len(labels)])
 
     @torch.inference_mode()
-    def _validate(self, size: int) -> tuple[float, float]:
-        """Mean loss and accuracy of the averaged weights on the valid split."""
+    def _validate(self, valid: Images, size: int) -> tuple[float, float]:
+        """Mean loss and accuracy of the averaged weights on the valid split of a source."""
         self.average.eval()
         sums = torch.zeros(3, dtype=torch.float64)
-        for images, labels in self.valid.in_order(size):
+        for images, labels in valid.in_order(size):
             with self._autocast():
                 logits = self.average(normalise(images)).float()
             loss = F.cross_entropy(logits, labels, reduction="sum").item()

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from app.artifact import CATEGORIES, Artifact, Golden, Precision
+from app.artifact import CATEGORIES, Artifact, Background, Golden, Precision
 from app.images import decode
 
 GOLDEN_TOLERANCE = 0.02
@@ -34,6 +34,19 @@ class Scores:
     """Of the ten categories, by class id; they sum to 1."""
     garment_probability: float | None
     """Of being one of the ten at all; None when the model cannot tell."""
+    background: Background
+    """What lies around the garment; the model's limits depend on it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What the model saw of one image, and where in it the evidence for one category lies."""
+
+    seen: Pixels
+    """The network's input, uint8 RGB `[112, 112, 3]`."""
+    heat: NDArray[np.float32]
+    """From 0 to 1, `[15, 15]`, in cells of 8 pixels of `seen`, the first around the first pixel;
+    all zeros when there is no such map."""
 
 
 class Engine(Protocol):
@@ -49,6 +62,9 @@ class Engine(Protocol):
 
     def run(self, images: list[Pixels]) -> list[Scores]:
         """The scores of images of any sizes, in order."""
+
+    def explain(self, image: Pixels, class_id: int) -> Explanation:
+        """Where in an image the evidence for a category lies; costs as much as 20 images."""
 
 
 def load_engine(

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from app.artifact import Artifact, Precision, load_module
-from app.engines import EngineError, Pixels, Scores
+from app.artifact import BACKGROUNDS, Artifact, Precision, load_module
+from app.engines import EngineError, Explanation, Pixels, Scores
 
 
 def fast_precision() -> Precision:
@@ -46,14 +46,31 @@ class TorchScriptEngine:
     def run(self, images: list[Pixels]) -> list[Scores]:
         """The scores of uint8 RGB `[H, W, 3]` images, in order."""
         with torch.inference_mode():
-            tensors = [_tensor(image) for image in images]
-            batch = self._module.preprocess(tensors)  # float32, whatever the network's precision
-            logits = self._module.logits(
-                batch.to(self._dtype).contiguous(memory_format=torch.channels_last)
-            )
-            probabilities, garment = self._module.calibrate(logits)
-        rows = zip(probabilities.tolist(), garment.tolist(), strict=True)
-        return [Scores(tuple(row), known if self._rejects else None) for row, known in rows]
+            batch = self._preprocess(images)
+            backgrounds = self._module.backgrounds(batch)
+            logits = self._module.logits(self._in_precision(batch))
+            probabilities, garment = self._module.calibrate(logits, backgrounds)
+        rows = zip(probabilities.tolist(), garment.tolist(), backgrounds.tolist(), strict=True)
+        return [
+            Scores(tuple(row), known if self._rejects else None, BACKGROUNDS[background])
+            for row, known, background in rows
+        ]
+
+    def explain(self, image: Pixels, class_id: int) -> Explanation:
+        """Where in a uint8 RGB `[H, W, 3]` image the evidence for a category lies."""
+        with torch.inference_mode():
+            batch = self._preprocess([image])
+            heat = self._module.explain(self._in_precision(batch), torch.tensor([class_id]))
+            seen = self._module.seen(batch)
+        return Explanation(seen[0].permute(1, 2, 0).contiguous().numpy(), heat[0].numpy())
+
+    def _preprocess(self, images: list[Pixels]) -> torch.Tensor:
+        """Float32, whatever the network's precision."""
+        batch: torch.Tensor = self._module.preprocess([_tensor(image) for image in images])
+        return batch
+
+    def _in_precision(self, batch: torch.Tensor) -> torch.Tensor:
+        return batch.to(self._dtype).contiguous(memory_format=torch.channels_last)
 
 
 def _tensor(image: Pixels) -> torch.Tensor:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from app.artifact import ModelCard
+from app.artifact import Background, ModelCard
 from app.review import ReviewReason
+
+EXPLANATION_COST = 20
+"""An explanation takes as much work as the answers to so many images."""
 
 
 class PredictorError(Exception):
@@ -24,6 +27,16 @@ class LoadedModel:
 
 
 @dataclass(frozen=True, slots=True)
+class ExplanationImages:
+    """Why the answer is what it is, as two PNG files."""
+
+    input: bytes
+    """What the model saw."""
+    heatmap: bytes | None
+    """Where in it the evidence lies; None when the model has no map of it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """What is known of one photo."""
 
@@ -31,12 +44,25 @@ class Answer:
     """Of the ten categories, by class id."""
     garment_probability: float | None
     """Of being one of the ten at all; None when the model cannot tell."""
+    background: Background
+    """What lies around the garment; the model's limits depend on it."""
+    likely_classes: tuple[int, ...]
+    """The class ids that are likely enough, largest probability first; see `app.review`."""
     review_reasons: tuple[ReviewReason, ...]
     model: LoadedModel
     """The one that gave this answer."""
     decode_ms: float
     queue_ms: float
     inference_ms: float
+    explanation: ExplanationImages | None = None
+    """Of the most likely category; None when it was not asked for."""
+    explanation_ms: float | None = None
+    """Waiting for it included."""
+
+    @property
+    def class_id(self) -> int:
+        """The most likely category's."""
+        return max(range(len(self.probabilities)), key=self.probabilities.__getitem__)
 
 
 class Predictor(Protocol):
@@ -46,8 +72,8 @@ class Predictor(Protocol):
     def model(self) -> LoadedModel:
         """The model that answers now."""
 
-    async def predict(self, photo: bytes) -> Answer:
-        """The answer to one photo. Cancelling it takes it out of the queue.
+    async def predict(self, photo: bytes, explain: bool = False) -> Answer:
+        """The answer to one photo, with `explain` and why. Cancelling it takes it out of the queue.
 
         Raises:
             ServiceError: the photo cannot be read, or there is no room or time for it.

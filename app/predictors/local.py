@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import functools
 import time
 from collections.abc import Callable
@@ -15,11 +16,12 @@ import numpy as np
 from app.artifact import Artifact, ArtifactError
 from app.batching import Batcher
 from app.cpu import available_cores
-from app.engines import Engine, EngineError, Pixels, Scores, load_engine
+from app.engines import Engine, EngineError, Explanation, Pixels, Scores, load_engine
 from app.errors import DeadlineExceeded
+from app.heatmap import heatmap_png, input_png
 from app.images import decode
-from app.predictors import Answer, LoadedModel, PredictorError
-from app.review import is_blank, review_reasons
+from app.predictors import Answer, ExplanationImages, LoadedModel, PredictorError
+from app.review import is_blank, likely_classes, review_reasons
 from app.settings import Settings
 from app.store import StoreError, fetch
 from app.telemetry import Metrics
@@ -60,7 +62,15 @@ class LocalPredictor:
             max_queue=settings.max_images_in_work,
             on_batch=metrics.batch_size.observe,
         )
-        metrics.queue_depth.set_function(lambda: self._batcher.queued)
+        # One at a time, and in the same thread: the executor takes turns between the two, so that
+        # a photo waits for one explanation at most, however many there are.
+        self._explainer: Batcher[tuple[Pixels, int], Explanation] = Batcher(
+            lambda items: [engine.explain(pixels, class_id) for pixels, class_id in items],
+            inference,
+            max_batch=1,
+            max_queue=settings.max_images_in_work,
+        )
+        metrics.queue_depth.set_function(lambda: self._batcher.queued + self._explainer.queued)
 
     @classmethod
     async def load(cls, settings: Settings, metrics: Metrics) -> LocalPredictor:
@@ -84,47 +94,77 @@ class LocalPredictor:
             raise PredictorError(" ".join(str(error).split())) from error
         return cls(artifact, engine, inference, settings, metrics)
 
-    async def predict(self, photo: bytes) -> Answer:
+    async def predict(self, photo: bytes, explain: bool = False) -> Answer:
         """The answer to one photo; see `app.predictors.Predictor`."""
         started = time.perf_counter()
         settings = self._settings
         deadline = settings.deadline_seconds
+        end = started + deadline
         prepare = functools.partial(_prepare, photo, settings.max_image_pixels)
-        try:
-            async with asyncio.timeout(deadline):
-                image = await _in(self._decoding, prepare)
-        except TimeoutError as error:
-            raise DeadlineExceeded(f"Not decoded within {deadline:g} seconds.") from error
+        late = f"Not decoded within {deadline:g} seconds."
+        image = await _by(end, self._decoding, prepare, late)
         decoded = time.perf_counter()
-        answered = await self._batcher.submit(image.pixels, deadline - (decoded - started))
+        answered = await self._batcher.submit(image.pixels, end - decoded)
         scores = answered.result
-        reasons = review_reasons(
-            scores.probabilities,
-            scores.garment_probability,
-            self.model.card.calibration,
-            shortest_edge=image.shortest_edge,
-            min_edge=settings.min_image_edge,
-            blank=image.blank,
-        )
-        return Answer(
+        calibration = self.model.card.calibration[scores.background]
+        answer = Answer(
             probabilities=scores.probabilities,
             garment_probability=scores.garment_probability,
-            review_reasons=reasons,
+            background=scores.background,
+            likely_classes=likely_classes(scores.probabilities, calibration),
+            review_reasons=review_reasons(
+                scores.probabilities,
+                scores.garment_probability,
+                calibration,
+                shortest_edge=image.shortest_edge,
+                min_edge=settings.min_image_edge,
+                blank=image.blank,
+            ),
             model=self.model,
             decode_ms=1000 * (decoded - started),
             queue_ms=1000 * answered.queue_seconds,
             inference_ms=1000 * answered.run_seconds,
         )
+        return await self._explained(answer, image.pixels, end) if explain else answer
+
+    async def _explained(self, answer: Answer, pixels: Pixels, end: float) -> Answer:
+        """The answer with an explanation of its most likely category, by `end`."""
+        started = time.perf_counter()
+        explained = await self._explainer.submit((pixels, answer.class_id), end - started)
+        draw = functools.partial(_draw, explained.result)
+        late = f"Not explained within {self._settings.deadline_seconds:g} seconds."
+        images = await _by(end, self._decoding, draw, late)
+        return dataclasses.replace(
+            answer, explanation=images, explanation_ms=1000 * (time.perf_counter() - started)
+        )
 
     async def close(self) -> None:
         """Finish what was accepted, then stop the threads."""
         await self._batcher.close()
+        await self._explainer.close()
         self._decoding.shutdown(wait=False, cancel_futures=True)
         self._inference.shutdown(wait=False)
 
 
 async def _in(pool: ThreadPoolExecutor, work: Callable[[], T]) -> T:
     return await asyncio.get_running_loop().run_in_executor(pool, work)
+
+
+async def _by(end: float, pool: ThreadPoolExecutor, work: Callable[[], T], otherwise: str) -> T:
+    """What `work` gives by `end` (seconds of `time.perf_counter`).
+
+    Raises:
+        DeadlineExceeded: it did not end by then; `otherwise` says so.
+    """
+    try:
+        async with asyncio.timeout(end - time.perf_counter()):
+            return await _in(pool, work)
+    except TimeoutError as error:
+        raise DeadlineExceeded(otherwise) from error
+
+
+def _draw(explanation: Explanation) -> ExplanationImages:
+    return ExplanationImages(input_png(explanation), heatmap_png(explanation))
 
 
 def _prepare(photo: bytes, max_pixels: int) -> _Prepared:

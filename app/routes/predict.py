@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from contextlib import nullcontext
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -13,8 +14,16 @@ from app import errors
 from app.artifact import CATEGORIES
 from app.body import Upload, read_uploads
 from app.disconnect import unless_disconnected
+from app.predictors import EXPLANATION_COST, Answer
 from app.problems import problem, problem_responses
-from app.schemas import BatchItem, BatchPrediction, ImagePrediction, Prediction, prediction
+from app.schemas import (
+    BatchItem,
+    BatchPrediction,
+    ImagePrediction,
+    Prediction,
+    explanation,
+    prediction,
+)
 from app.service import Service, ServiceDependency
 
 router = APIRouter(tags=["predict"])
@@ -22,6 +31,14 @@ _log = logging.getLogger(__name__)
 
 CATEGORY_COUNT = len(CATEGORIES)
 TopK = Annotated[int, Query(ge=1, le=CATEGORY_COUNT, description="How many probabilities to list.")]
+Explain = Annotated[
+    bool,
+    Query(
+        description="Also give `explanation`: what the model saw and where in it the evidence for "
+        f"the answer lies. It takes the work of {EXPLANATION_COST} more images, so it is the first "
+        "that a busy service refuses."
+    ),
+]
 
 _BINARY = {"type": "string", "format": "binary"}
 _UNAVAILABLE = (
@@ -67,7 +84,10 @@ def _form(name: str, schema: dict[str, Any]) -> dict[str, Any]:
     },
 )
 async def predict(
-    request: Request, service: ServiceDependency, top_k: TopK = CATEGORY_COUNT
+    request: Request,
+    service: ServiceDependency,
+    top_k: TopK = CATEGORY_COUNT,
+    explain: Explain = False,
 ) -> Prediction:
     """One photo, as the form field `file` or as the raw body: `curl -F file=@photo.jpg`.
 
@@ -84,10 +104,13 @@ async def predict(
                 f"The form has {len(uploads)} files; POST /predict takes one, POST /predict/batch "
                 "takes several."
             )
-        answer = await unless_disconnected(
-            request, _predict(request, service, uploads[0], top_k, time.perf_counter())
-        )
-    return Prediction(**dict(answer), request_id=request.state.request_id)
+        uploaded = time.perf_counter()
+        with service.admit_explanation() if explain else nullcontext():
+            answer = await unless_disconnected(request, _answer(service, uploads[0], explain))
+    said = _said(request, answer, top_k, uploaded)
+    return Prediction(
+        **dict(said), explanation=explanation(answer), request_id=request.state.request_id
+    )
 
 
 @router.post(
@@ -133,16 +156,18 @@ async def predict_batch(
     return BatchPrediction(items=items, request_id=request.state.request_id)
 
 
-async def _predict(
-    request: Request, service: Service, upload: Upload, top_k: int, uploaded: float
-) -> ImagePrediction:
+async def _answer(service: Service, upload: Upload, explain: bool = False) -> Answer:
     limit = service.settings.max_body_bytes
     if len(upload.data) > limit:
         raise errors.BodyTooLarge(f"The image is larger than the {limit:,} bytes allowed.")
     if not upload.data:
         raise errors.EmptyBody("The uploaded file is empty.")
-    answer = await service.predictor.predict(upload.data)
+    answer = await service.predictor.predict(upload.data, explain)
     service.metrics.count_answer(answer)
+    return answer
+
+
+def _said(request: Request, answer: Answer, top_k: int, uploaded: float) -> ImagePrediction:
     started: float = request.state.started
     return prediction(
         answer,
@@ -158,7 +183,7 @@ async def _batch_item(
     answer: ImagePrediction | None = None
     error: errors.ServiceError | None = None
     try:
-        answer = await _predict(request, service, upload, top_k, uploaded)
+        answer = _said(request, await _answer(service, upload), top_k, uploaded)
     except errors.ServiceError as refusal:
         error = refusal
     except Exception:

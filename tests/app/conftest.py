@@ -22,8 +22,8 @@ import uvicorn
 from fastapi import FastAPI
 from PIL import Image
 
-from app.artifact import Artifact, open_artifact
-from app.engines import Pixels, Scores
+from app.artifact import BACKGROUNDS, Artifact, open_artifact
+from app.engines import Explanation, Pixels, Scores
 from app.main import create_app
 from app.predictors.local import LocalPredictor
 from app.service import Load, load_predictor
@@ -41,7 +41,7 @@ def make_model(temperature: float) -> GarmentModel:
     torch.manual_seed(0)
     network = build_network("resnet18", 11)
     round_to_float16(network)
-    return GarmentModel(network, temperature, rejects=True).eval()
+    return GarmentModel(network, True, [temperature] * 3, [temperature] * 3).eval()
 
 
 def write_artifact(path: Path, temperature: float, golden_of: float | None = None) -> Artifact:
@@ -86,25 +86,37 @@ def settings(**values: object) -> Settings:
 
 @dataclass
 class KnownEngine:
-    """The class is the red of the first pixel modulo ten; blue 255 fails; waits where told to."""
+    """The class is the red of the first pixel modulo ten, the background its green modulo three.
+
+    Blue 255 fails; it waits where told to.
+    """
 
     name: str = "known"
     precision: str = "float32"
+    calls: list[str] = field(default_factory=list)
     batches: list[int] = field(default_factory=list)
     started: threading.Event = field(default_factory=threading.Event)
     go_on: threading.Event = field(default_factory=threading.Event)
+    explanations: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(99))
 
     def run(self, images: list[Pixels]) -> list[Scores]:
+        self.calls.append("run")
         self.batches.append(len(images))
         self.started.set()
         assert self.go_on.wait(30)
         if any(image[0, 0, 2] == 255 for image in images):
             raise ValueError("a bad image")
-        return [self._scores(int(image[0, 0, 0]) % 10) for image in images]
+        return [self._scores(*image[0, 0, :2].tolist()) for image in images]
 
-    def _scores(self, label: int) -> Scores:
+    def explain(self, image: Pixels, class_id: int) -> Explanation:
+        self.calls.append("explain")
+        assert self.explanations.acquire(timeout=30)
+        return Explanation(np.zeros((112, 112, 3), np.uint8), np.ones((15, 15), np.float32))
+
+    def _scores(self, red: int, green: int) -> Scores:
         rest = 0.1 / 9
-        return Scores(tuple(0.9 if i == label else rest for i in range(10)), 0.95)
+        row = tuple(0.9 if i == red % 10 else rest for i in range(10))
+        return Scores(row, 0.95, BACKGROUNDS[green % 3])
 
 
 @dataclass
@@ -136,6 +148,23 @@ def running(values: Settings, load: Load = load_predictor, ready: bool = True) -
     finally:
         server.should_exit = True
         thread.join(30)
+
+
+def known_png(label: int, bad: bool = False) -> bytes:
+    """What `KnownEngine` answers with `label`."""
+    return encode(Image.new("RGB", (40, 40), (label, 0, 255 if bad else 0)), "PNG")
+
+
+def until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.005)
+
+
+def metric(client: httpx.Client, name: str) -> float:
+    lines = client.get("/metrics").text.splitlines()
+    return float(next(line for line in lines if line.startswith(f"{name} ")).split()[1])
 
 
 @pytest.fixture(scope="session")

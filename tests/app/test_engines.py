@@ -29,6 +29,14 @@ def test_one_batch_is_what_the_eager_model_says(artifact: Artifact, images: list
         assert scores.garment_probability == pytest.approx(float(known), abs=1e-3)
 
 
+def test_what_lies_around_the_garment(artifact: Artifact) -> None:
+    scene = np.tile(np.arange(90, dtype=np.uint8)[:, None, None] * 2, (1, 60, 3))
+    images = [np.full((40, 40, 3), level, np.uint8) for level in (255, 0)]
+    images[0][10:30, 10:30] = 0  # only the border counts
+    scores = TorchScriptEngine(artifact, "bfloat16", 1).run([*images, scene])
+    assert [one.background for one in scores] == ["white", "black", "scene"]
+
+
 def test_bfloat16_is_near_where_the_golden_images_say_so(artifact: Artifact) -> None:
     engine = TorchScriptEngine(artifact, "bfloat16", 1)
     calm = write_artifact(artifact.path.with_name("calm.pt"), temperature=1)

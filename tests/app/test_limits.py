@@ -6,27 +6,10 @@ import time
 from collections.abc import Callable, Iterator
 
 import httpx
-from PIL import Image
 
-from tests.app.conftest import KnownEngine, Running, encode, photo
+from tests.app.conftest import KnownEngine, Running, encode, known_png, metric, photo, until
 
 Start = Callable[..., Running]
-
-
-def png(label: int, bad: bool = False) -> bytes:
-    return encode(Image.new("RGB", (40, 40), (label, 0, 255 if bad else 0)), "PNG")
-
-
-def until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.005)
-
-
-def metric(client: httpx.Client, name: str) -> float:
-    lines = client.get("/metrics").text.splitlines()
-    return float(next(line for line in lines if line.startswith(f"{name} ")).split()[1])
 
 
 def test_bodies_are_bounded_while_they_arrive(start: Start) -> None:
@@ -48,7 +31,7 @@ def test_bodies_are_bounded_while_they_arrive(start: Start) -> None:
     assert [(r.status_code, r.json()["code"]) for r in responses] == [(413, "body_too_large")] * 4
     batch = client.post("/predict/batch", files=[("files", ("a", bytes(2049)))]).json()
     assert batch["items"][0]["error"]["code"] == "body_too_large"
-    assert client.post("/predict", content=png(1)).status_code == 200
+    assert client.post("/predict", content=known_png(1)).status_code == 200
 
 
 def test_a_content_length_that_lies_does_not_help(start: Start) -> None:
@@ -68,10 +51,10 @@ def test_requests_together_form_a_batch_and_get_their_own_answers(
     client = start(batch_size=8).client
     engine.go_on.clear()
     with concurrent.futures.ThreadPoolExecutor(6) as pool:
-        first = pool.submit(client.post, "/predict", content=png(0))
+        first = pool.submit(client.post, "/predict", content=known_png(0))
         assert engine.started.wait(10)
         others = [
-            pool.submit(client.post, "/predict", content=png(label, bad=label == 3))
+            pool.submit(client.post, "/predict", content=known_png(label, bad=label == 3))
             for label in range(1, 6)
         ]
         until(lambda: metric(client, "garment_queue_depth") == 5)
@@ -87,31 +70,31 @@ def test_beyond_the_images_in_work_it_refuses_at_once(start: Start, engine: Know
     client = start(max_images_in_work=2, max_batch_images=2).client
     engine.go_on.clear()
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        held = [pool.submit(client.post, "/predict", content=png(1)) for _ in range(2)]
+        held = [pool.submit(client.post, "/predict", content=known_png(1)) for _ in range(2)]
         until(lambda: metric(client, "garment_images_in_work") == 2)
         began = time.monotonic()
-        refused = client.post("/predict", content=png(2))
+        refused = client.post("/predict", content=known_png(2))
         assert time.monotonic() - began < 2
         assert (refused.status_code, refused.json()["code"]) == (503, "overloaded")
         assert refused.headers["retry-after"] == "1"
         engine.go_on.set()
         assert [future.result().status_code for future in held] == [200, 200]
     assert metric(client, "garment_images_in_work") == 0
-    assert client.post("/predict", content=png(2)).status_code == 200
+    assert client.post("/predict", content=known_png(2)).status_code == 200
 
 
 def test_batches_are_bounded(start: Start, engine: KnownEngine) -> None:
     client = start(max_images_in_work=3, max_batch_images=3).client
 
     def batch(count: int) -> httpx.Response:
-        return client.post("/predict/batch", files=[("files", ("a", png(1)))] * count)
+        return client.post("/predict/batch", files=[("files", ("a", known_png(1)))] * count)
 
     assert (batch(4).status_code, batch(4).json()["code"]) == (413, "too_many_images")
     assert len(batch(3).json()["items"]) == 3
     engine.started.clear()
     engine.go_on.clear()
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        held = pool.submit(client.post, "/predict", content=png(1))
+        held = pool.submit(client.post, "/predict", content=known_png(1))
         assert engine.started.wait(10)
         assert (batch(3).status_code, batch(3).json()["code"]) == (503, "overloaded")
         engine.go_on.set()
@@ -121,21 +104,21 @@ def test_batches_are_bounded(start: Start, engine: KnownEngine) -> None:
 def test_the_deadline(start: Start, engine: KnownEngine) -> None:
     client = start(deadline_seconds=0.3).client
     engine.go_on.clear()
-    late = client.post("/predict", content=png(1))
+    late = client.post("/predict", content=known_png(1))
     assert (late.status_code, late.json()["code"]) == (504, "deadline_exceeded")
     engine.go_on.set()
-    assert client.post("/predict", content=png(1)).status_code == 200
+    assert client.post("/predict", content=known_png(1)).status_code == 200
 
 
 def test_a_client_that_left_costs_no_inference(start: Start, engine: KnownEngine) -> None:
     client = start().client
     engine.go_on.clear()
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        held = pool.submit(client.post, "/predict", content=png(1))
+        held = pool.submit(client.post, "/predict", content=known_png(1))
         assert engine.started.wait(10)
         address = (client.base_url.host, client.base_url.port)
         with socket.create_connection(address) as connection:
-            body = png(2)
+            body = known_png(2)
             head = f"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n\r\n"
             connection.sendall(head.encode() + body)
             until(lambda: metric(client, "garment_queue_depth") == 1)
@@ -152,7 +135,7 @@ def test_shutdown_finishes_what_was_accepted(start: Start, engine: KnownEngine) 
     engine.go_on.clear()
     with concurrent.futures.ThreadPoolExecutor(3) as pool:
         held = [
-            pool.submit(httpx.post, f"{server.client.base_url}/predict", content=png(label))
+            pool.submit(httpx.post, f"{server.client.base_url}/predict", content=known_png(label))
             for label in range(3)
         ]
         until(lambda: metric(server.client, "garment_images_in_work") == 3)

@@ -30,6 +30,16 @@ def test_predict_takes_a_file_or_a_raw_image_in_one_operation() -> None:
     assert file == {"type": "string", "format": "binary"} == content["image/*"]["schema"]
 
 
+def test_explain_is_described_and_not_offered_for_a_batch() -> None:
+    paths = live()["paths"]
+    single, batch = (paths[path]["post"]["parameters"] for path in ("/predict", "/predict/batch"))
+    [explain] = [parameter for parameter in single if parameter["name"] == "explain"]
+    assert explain["schema"]["type"] == "boolean"
+    assert explain["schema"]["default"] is False
+    assert "20 more images" in explain["description"]
+    assert [parameter["name"] for parameter in batch] == ["top_k"]
+
+
 def test_every_error_of_an_operation_is_a_problem() -> None:
     document = live()
     codes = " ".join(error.code for error in all_errors())

@@ -43,6 +43,9 @@ def test_the_answer_is_the_models(client: httpx.Client, artifact: Artifact) -> N
         assert entry["label"] == CATEGORIES[entry["class_id"]]
         assert entry["probability"] == pytest.approx(expected[entry["class_id"]], abs=1e-3)
     assert answer["garment_probability"] == pytest.approx(float(garment[0]), abs=1e-3)
+    assert answer["background"] == "scene"
+    limit = artifact.card.calibration["scene"].conformal_threshold
+    assert answer["labels"] == [entry["label"] for entry in listed if entry["probability"] >= limit]
     assert (answer["label"], answer["class_id"], answer["confidence"]) == (
         listed[0]["label"],
         listed[0]["class_id"],
@@ -51,7 +54,7 @@ def test_the_answer_is_the_models(client: httpx.Client, artifact: Artifact) -> N
     assert answer["model"] == {"name": "tiny", "version": "1.2.3", "sha256": artifact.sha256}
     assert answer["request_id"] == response.headers["x-request-id"]
     timings = answer["timings_ms"]
-    assert set(timings) == {"upload", "decode", "queue", "inference", "total"}
+    assert set(timings) == {"upload", "decode", "queue", "inference", "explanation", "total"}
     assert timings["total"] >= timings["decode"] + timings["inference"] - 0.1
 
 

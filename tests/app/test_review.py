@@ -3,10 +3,15 @@ import pytest
 from PIL import Image
 
 from app.artifact import Calibration
-from app.review import is_blank, review_reasons
+from app.review import is_blank, likely_classes, review_reasons
 
 CALIBRATION = Calibration(
-    temperature=1, review_confidence=0.6, review_margin=0.2, garment_threshold=0.3
+    temperature=1,
+    review_confidence=0.6,
+    review_margin=0.2,
+    conformal_threshold=0.45,
+    images=100,
+    garment_threshold=0.3,
 )
 SURE = [0.91, *[0.01] * 9]
 
@@ -36,6 +41,33 @@ def test_a_sure_answer_needs_nobody() -> None:
 )
 def test_each_reason_at_its_limit(changed, expected) -> None:
     assert reasons(**changed) == expected
+
+
+@pytest.mark.parametrize(
+    ("threshold", "expected"),
+    [
+        (0.31, ()),
+        (0.3, (7,)),
+        (0.25, (7, 2)),
+        (0.2, (7, 2, 4)),
+        (0, (7, 2, 4, 0, 1, 3, 5, 6, 8, 9)),
+    ],
+)
+def test_labels_are_likely_from_the_threshold_on_and_the_largest_comes_first(
+    threshold, expected
+) -> None:
+    probabilities = [0.05, 0.05, 0.25, 0.05, 0.2, 0.05, 0, 0.3, 0, 0]
+    probabilities = [p or 0.025 for p in probabilities]
+    limits = CALIBRATION.model_copy(update={"conformal_threshold": threshold})
+    assert likely_classes(probabilities, limits) == expected
+
+
+def test_not_exactly_one_likely_label_is_a_reason_by_itself() -> None:
+    # All else is as sure as can be: only the number of labels speaks against it.
+    lenient = {"review_confidence": 0, "review_margin": 0}
+    for threshold, expected in ((0.92, ("low_confidence",)), (0.91, ()), (0.01, ("ambiguous",))):
+        limits = CALIBRATION.model_copy(update=lenient | {"conformal_threshold": threshold})
+        assert reasons(calibration=limits) == expected
 
 
 def test_a_model_that_cannot_tell_never_says_not_a_garment() -> None:

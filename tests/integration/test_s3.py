@@ -96,6 +96,20 @@ def test_a_version_is_not_overwritten(s3_server, make_artifact, cache, capsys):
     assert fetch(f"{prefix(s3_server)}/latest.json", cache).sha256 == sha256_of(model)
 
 
+def test_a_report_is_kept_and_not_overwritten(s3_server, make_artifact, tmp_path, capsys):
+    model = make_artifact("1.0.0")
+    page, another = tmp_path / "evaluation.html", tmp_path / "again.html"
+    page.write_text(f"<p>{sha256_of(model)}</p>")
+    another.write_text(f"<p>{sha256_of(model)}, a minute later</p>")
+    assert publish(model, prefix(s3_server), "--report", page) == 0
+    assert publish(model, prefix(s3_server), "--report", page) == 0
+    assert publish(model, prefix(s3_server), "--report", another) == 1
+    assert "1.0.0/report.html exists and is another report" in capsys.readouterr().err
+    with closing(s3_server.client()) as client:
+        stored = client.get_object(Bucket=s3_server.bucket, Key="garments/1.0.0/report.html")
+        assert stored["Body"].read() == page.read_bytes()
+
+
 @pytest.mark.parametrize("missing", ["1.0.0/model.pt", "1.0.0/manifest.json", "latest.json"])
 def test_an_interrupted_publish_is_finished(s3_server, make_artifact, missing):
     model = make_artifact("1.0.0")

@@ -42,9 +42,7 @@ def save_grey_model(
 
     One that rejects takes what is nearly white (level 255) for no garment.
     """
-    model = GarmentModel(
-        GreyNetwork(shift, 11 if rejects else 10, work), temperature=1.0, rejects=rejects
-    ).eval()
+    model = GarmentModel(GreyNetwork(shift, 11 if rejects else 10, work), rejects).eval()
     card = make_card(0.5 if rejects else None, name="grey", version=version)
     image = torch.full((3, 8, 8), 100, dtype=torch.uint8)
     save_artifact(model, card, golden_images(model, [image]), path)

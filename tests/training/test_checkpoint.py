@@ -3,8 +3,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.cards import make_card
 from training import checkpoint
 from training.errors import CheckpointError
+from training.networks import GarmentModel, build_network
+from training.scripted import golden_images, round_to_float16, save_artifact
 
 
 def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
@@ -45,3 +48,48 @@ def test_what_is_no_checkpoint_is_told(tmp_path: Path, content: bytes | None, pr
 def test_another_runs_checkpoint_is_refused_by_name() -> None:
     with pytest.raises(CheckpointError, match=r"seed was 1 and is 2\. Give the same flags"):
         checkpoint.check_same_run(Path("x"), {"seed": 1, "epochs": 3}, {"seed": 2, "epochs": 3})
+
+
+@pytest.fixture
+def artifact(tmp_path: Path) -> tuple[Path, torch.nn.Module]:
+    """An artifact of a ResNet18 with ten outputs, and the network in it."""
+    torch.manual_seed(0)
+    network = build_network("resnet18", 10)
+    round_to_float16(network)
+    model = GarmentModel(network).eval()
+    path = tmp_path / "model.pt"
+    save_artifact(model, make_card(), golden_images(model, [torch.zeros(3, 8, 8).byte()]), path)
+    return path, network
+
+
+def test_a_network_starts_from_an_artifact(artifact: tuple[Path, torch.nn.Module]) -> None:
+    path, original = artifact
+    network = build_network("resnet18", 10)
+    checkpoint.start_from(network, path)
+
+    for name, value in original.state_dict().items():
+        assert torch.equal(network.state_dict()[name], value), name
+
+
+def test_a_new_output_keeps_its_own_weights(artifact: tuple[Path, torch.nn.Module]) -> None:
+    path, original = artifact
+    network = build_network("resnet18", 11)
+    before = network.fc.weight.detach().clone()
+    checkpoint.start_from(network, path)
+
+    assert torch.equal(network.fc.weight[:10], original.fc.weight)
+    assert torch.equal(network.fc.weight[10], before[10])
+
+
+def test_the_artifact_of_another_network_is_refused(
+    artifact: tuple[Path, torch.nn.Module],
+) -> None:
+    with pytest.raises(CheckpointError, match="the result of another network"):
+        checkpoint.start_from(build_network("vgg16", 10), artifact[0])
+
+
+def test_what_is_neither_run_nor_artifact_is_told(tmp_path: Path) -> None:
+    (tmp_path / "model.pt").write_bytes(b"rubbish")
+    for path in (tmp_path / "model.pt", tmp_path / "missing.pt", tmp_path):
+        with pytest.raises(CheckpointError):
+            checkpoint.start_from(build_network("resnet18", 10), path)

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import contextlib
+import io
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -12,13 +15,15 @@ import pytest
 from tests.training.grey_model import add_grey_image, save_grey_model
 from training import compare as command
 from training.__main__ import main
-from training.comparison import Candidate, Comparison, compare
+from training.compare import effort
+from training.comparison import Comparison, Effort, compare
 from training.datasets import FOLDERS
+from training.errors import DataError
 from training.speed import measure_speed
 
 
-def write_data(folder: Path) -> Path:
-    for name in FOLDERS[:10]:
+def write_data(folder: Path, *names: str) -> Path:
+    for name in names or FOLDERS[:10]:
         add_grey_image(folder / "test", name, "a.png")
     return folder
 
@@ -33,12 +38,17 @@ def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the command wrote of two models that are always right, and one that never is."""
     folder = tmp_path_factory.mktemp("compare")
     models = [
-        save_grey_model(folder / "a.pt", version="1.0.0", work=20),
-        save_grey_model(folder / "b.pt", version="2.0.0"),
-        save_grey_model(folder / "c.pt", version="3.0.0", shift=1),
+        save_grey_model(folder / "a" / "model.pt", version="1.0.0", work=20),
+        save_grey_model(folder / "b" / "model.pt", version="2.0.0"),
+        save_grey_model(folder / "c" / "model.pt", version="3.0.0", shift=1),
     ]
-    arguments = ["compare", *map(str, models), "--data", str(write_data(folder / "data"))]
-    assert main([*arguments, "--output", str(folder / "out")]) == 0
+    history = [{"epoch": 1, "seconds": 60.5}, {"epoch": 2, "seconds": 40}]
+    (folder / "b" / "history.jsonl").write_text("\n".join(map(json.dumps, history)) + "\n")
+    sources = [write_data(folder / "shop"), write_data(folder / "home", "Coat", "Dress", "other")]
+    flags = [flag for source in sources for flag in ("--data", str(source))]
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        assert main(["compare", *map(str, models), *flags, "--output", str(folder / "out")]) == 0
+    (folder / "out" / "printed").write_text(printed.getvalue())
     return folder / "out"
 
 
@@ -47,43 +57,107 @@ def told(output: Path) -> Comparison:
     return Comparison.model_validate_json((output / "compare.json").read_text())
 
 
-def test_models_are_measured_side_by_side(told: Comparison, output: Path) -> None:
-    assert [candidate.evaluation.figures.accuracy for candidate in told.candidates] == [1, 1, 0]
-    assert told.p_values[0] == told.p_values[1] == 1
-    assert told.p_values[2] == pytest.approx(2 / 2**10)
+def test_models_are_measured_side_by_side_on_each_source(told: Comparison, output: Path) -> None:
+    for candidate, accuracy in zip(told.candidates, [1, 1, 0], strict=True):
+        measured = {entry.source: entry.figures.accuracy for entry in candidate.sources}
+        assert measured == {"shop": accuracy, "home": accuracy}
+    assert [entry.figures.images for entry in told.candidates[0].sources] == [10, 2]
+    assert told.p_values == [1, 1, pytest.approx(2 / 2**12)]
+    assert told.source_p_values == {
+        "shop": [1, 1, pytest.approx(2 / 2**10)],
+        "home": [1, 1, 0.5],
+    }
     assert told.candidates[0].ratios == {1: 1.0, 32: 1.0}
     assert told.candidates[1].ratios[32] < 1  # it does less work
     page = (output / "compare.html").read_text()
     assert page.count("data:image/png;base64,") == page.count("<img ") == 1
     assert told.verdict in page
+    assert re.search(r"home, 2 images</th>\s+<td>100\.0 % ", page)
     assert (output / "compare.png").read_bytes().startswith(b"\x89PNG")
 
 
-def candidates(told: Comparison, *ratios: float) -> list[Candidate]:
-    return [
-        candidate.model_copy(update={"ratios": {1: ratio, 32: ratio}})
-        for candidate, ratio in zip(told.candidates, ratios, strict=True)
+def test_what_training_took_is_read_from_the_history(told: Comparison, output: Path) -> None:
+    assert [candidate.training for candidate in told.candidates] == [
+        None,
+        Effort(epochs=2, seconds=100.5),
+        None,
     ]
+    assert re.search(r"<td>100 s</td>", (output / "compare.html").read_text())
+    printed = (output / "printed").read_text()
+    assert re.search(r"^ +shop +home +mean +MB ", printed, re.MULTILINE)
+    assert re.search(r"^grey 2.* ( +100\.00 %){3} .* 100 s$", printed, re.MULTILINE)
 
 
-def answers(*right: int, of: int = 100) -> list[np.ndarray]:
-    """For each model, whether it was right: the first so many images."""
-    return [np.arange(of) < count for count in right]
+def test_a_history_that_is_none_is_told(tmp_path: Path) -> None:
+    (tmp_path / "history.jsonl").write_text('{"epoch": 1}\n')
+    with pytest.raises(DataError, match=r"history\.jsonl: not what train writes there"):
+        effort(tmp_path / "model.pt")
+
+
+def scene(
+    told: Comparison, of: dict[str, int], *models: tuple[float, dict[str, int]]
+) -> Comparison:
+    """A comparison of models whose ratio, and how many of each source are right, are given."""
+    candidates, right = [], {source: [] for source in of}
+    for index, (ratio, counts) in enumerate(models):
+        base = told.candidates[index]
+        sources = []
+        for source, count in counts.items():
+            entry = base.sources[0]
+            figures = entry.figures.model_copy(update={"accuracy": count / of[source]})
+            sources.append(entry.model_copy(update={"source": source, "figures": figures}))
+            right[source].append(np.arange(of[source]) < count)
+        evaluations = base.evaluations.model_copy(update={"sources": sources})
+        ratios = {1: ratio, 32: ratio}
+        candidates.append(base.model_copy(update={"evaluations": evaluations, "ratios": ratios}))
+    return compare(candidates, right, "a machine")
 
 
 def test_of_equally_good_models_the_fastest_is_best(told: Comparison) -> None:
-    result = compare(candidates(told, 1.0, 0.25, 0.125), answers(90, 88, 10), "a machine")
+    models = (1.0, {"shop": 90}), (0.25, {"shop": 88}), (0.125, {"shop": 10})
+    result = scene(told, {"shop": 100}, *models)
     assert (result.most_accurate, result.best) == (0, 1)
     assert result.verdict.startswith("grey 2.0.0 (resnet18) is the best")
-    assert "chance can explain (p = 0.50)" in result.verdict
+    assert "is right on 90.00 % of the images, and this one on 88.00 %" in result.verdict
+    assert "chance can explain (p = 0.500)" in result.verdict
     assert "4.0 times as fast" in result.verdict
 
 
 def test_a_model_that_is_better_beyond_chance_is_best_though_slower(told: Comparison) -> None:
-    result = compare(candidates(told, 1.0, 0.25, 0.125), answers(90, 70, 10), "a machine")
+    models = (1.0, {"shop": 90}), (0.25, {"shop": 70}), (0.125, {"shop": 10})
+    result = scene(told, {"shop": 100}, *models)
     assert (result.most_accurate, result.best) == (0, 0)
     assert "more than chance (p under 0.001)" in result.verdict
     assert "8.0 times as long for an image as grey 3.0.0" in result.verdict
+
+
+def test_each_source_counts_the_same_however_small(told: Comparison) -> None:
+    # The second is right more often on all images together: they are nearly all of the shop.
+    of = {"shop": 9000, "home": 100}
+    models = (1.0, {"shop": 8900, "home": 80}), (1.5, {"shop": 8905, "home": 76})
+    result = scene(told, of, *models)
+    assert (result.most_accurate, result.best) == (0, 0)
+    assert "of the images, as the mean of 2 sources" in result.verdict
+
+
+def test_what_is_lost_on_one_source_is_not_hidden_by_another(told: Comparison) -> None:
+    # Far faster and as good on the shop, but 10 of 100 worse at home.
+    of = {"shop": 9000, "home": 100}
+    models = (1.0, {"shop": 8900, "home": 80}), (0.1, {"shop": 8910, "home": 70})
+    result = scene(told, of, *models)
+    assert result.p_values[1] == 1  # pooled, nothing is to be seen
+    assert result.best == 0
+    assert "more than chance (p = 0.002 on home)" in result.verdict
+
+
+def test_a_model_with_more_right_is_not_called_worse(told: Comparison) -> None:
+    # Lower in the mean by what chance can explain, but better on all images beyond chance.
+    of = {"shop": 9000, "home": 100}
+    models = (1.0, {"shop": 8900, "home": 80}), (0.5, {"shop": 8930, "home": 78})
+    result = scene(told, of, *models)
+    assert (result.most_accurate, result.best) == (0, 1)
+    assert result.p_values[1] < 0.001
+    assert "but of all images together this one gets more right" in result.verdict
 
 
 def test_speed_takes_turns_and_gives_ratios(tmp_path: Path) -> None:
@@ -111,10 +185,12 @@ def test_train_trains_both_and_hands_arguments_on(
 
     monkeypatch.setattr(command.subprocess, "run", trained)
     output = tmp_path / "out"
-    flags = ["--train", "--data", str(data), "--output", str(output), "--epochs", "2"]
-    assert main(["compare", *flags, "--", "--seed", "1"]) == 0
+    home = write_data(tmp_path / "home", "Coat")
+    flags = ["--train", "--data", str(data), "--data", str(home), "--output", str(output)]
+    assert main(["compare", *flags, "--epochs", "2", "--", "--seed", "1"]) == 0
     for name, used in zip(("resnet18", "vgg16"), commands, strict=True):
         assert used[:6] == [sys.executable, "-m", "training", "train", "--architecture", name]
+        assert used[6:10] == ["--data", str(data), "--data", str(home)]
         assert used[-4:] == ["--epochs", "2", "--seed", "1"]
         assert used[used.index("--output") + 1] == str(output / name)
     assert len(json.loads((output / "compare.json").read_text())["candidates"]) == 2
@@ -133,7 +209,11 @@ def test_a_training_that_fails_is_the_end(
 
 @pytest.mark.parametrize(
     ("flags", "message"),
-    [(["one.pt"], "two artifacts or more"), (["a", "b", "--epochs", "1"], "is for --train")],
+    [
+        (["one.pt"], "two artifacts or more"),
+        (["a", "b", "--epochs", "1"], "is for --train"),
+        (["--train", "--split", "valid"], "no 'valid' split"),  # before anything is trained
+    ],
 )
 def test_what_makes_no_sense_is_refused(
     flags: list[str], message: str, data: Path, capsys: pytest.CaptureFixture[str]

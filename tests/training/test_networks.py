@@ -4,6 +4,7 @@ from urllib.error import URLError
 import pytest
 import torch
 
+from app.artifact import BACKGROUNDS
 from training.errors import PretrainedWeightsError
 from training.networks import (
     ARCHITECTURES,
@@ -62,22 +63,33 @@ def test_letterbox_does_not_alias() -> None:
 @pytest.mark.parametrize("rejects", [False, True])
 def test_scripted_and_frozen_gives_what_the_eager_model_gives(rejects: bool) -> None:
     torch.manual_seed(0)
-    model = GarmentModel(build_network("resnet18", 10 + rejects), 1.7, rejects).eval()
-    scripted = torch.jit.freeze(torch.jit.script(model), preserved_attrs=["preprocess"])
+    model = GarmentModel(
+        build_network("resnet18", 10 + rejects), rejects, (1.7, 0.6, 1.1), (1.2, 1.3, 1.4)
+    ).eval()
+    scripted = torch.jit.freeze(
+        torch.jit.script(model), preserved_attrs=["preprocess", "backgrounds", "explain", "seen"]
+    )
     images = [image(28, 28), image(80, 60), image(1, 300), image(448, 250)]
 
     with torch.inference_mode():
-        assert torch.equal(scripted.preprocess(images), model.preprocess(images))
+        batch = model.preprocess(images)
+        assert torch.equal(scripted.preprocess(images), batch)
+        assert torch.equal(scripted.backgrounds(batch), model.backgrounds(batch))
+        assert torch.equal(scripted.seen(batch), model.seen(batch))
+        ids = torch.arange(4)
+        torch.testing.assert_close(
+            scripted.explain(batch, ids), model.explain(batch, ids), atol=1e-4, rtol=0
+        )
         for ours, theirs in zip(model(images), scripted(images), strict=True):
             torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=0)
 
 
 def test_probabilities_add_up_and_other_takes_from_the_garment() -> None:
-    model = GarmentModel(torch.nn.Identity(), temperature=2.0, rejects=True)
+    model = GarmentModel(torch.nn.Identity(), True, [2.0] * 3, [2.0] * 3)
     logits = torch.zeros(2, 11)
     logits[0, 3], logits[1, 10] = 8.0, 8.0
 
-    probabilities, garment = model.calibrate(logits)
+    probabilities, garment = model.calibrate(logits, torch.zeros(2, dtype=torch.int64))
 
     assert probabilities.shape == (2, 10)
     torch.testing.assert_close(probabilities.sum(dim=1), torch.ones(2))
@@ -88,10 +100,41 @@ def test_probabilities_add_up_and_other_takes_from_the_garment() -> None:
 
 def test_a_higher_temperature_is_less_sure() -> None:
     logits = torch.randn(5, 10, generator=torch.Generator().manual_seed(0))
-    sure = GarmentModel(torch.nn.Identity(), 0.5).calibrate(logits)[0].amax(dim=1)
-    unsure = GarmentModel(torch.nn.Identity(), 2.0).calibrate(logits)[0].amax(dim=1)
+    model = GarmentModel(torch.nn.Identity(), temperatures=(0.5, 1.0, 2.0))
+    sure, usual, unsure = (
+        model.calibrate(logits, torch.full((5,), background))[0].amax(dim=1)
+        for background in range(3)
+    )
 
-    assert (sure > unsure).all()
+    assert (sure > usual).all()
+    assert (usual > unsure).all()
+
+
+@pytest.mark.parametrize(
+    ("border", "garment", "background"),
+    [(255, 20, "white"), (242, 250, "white"), (0, 200, "black"), (128, 255, "scene")],
+)
+def test_the_background_is_read_off_the_border(border: int, garment: int, background: str) -> None:
+    photo = torch.full((3, 80, 60), border, dtype=torch.uint8)
+    photo[:, 20:, 15:45] = garment  # it touches the lower edge, as worn trousers do
+    model = GarmentModel(torch.nn.Identity())
+
+    assert BACKGROUNDS[int(model.backgrounds(model.preprocess([photo]))[0])] == background
+
+
+def test_a_coloured_wall_is_not_white() -> None:
+    photo = torch.full((3, 60, 60), 250, dtype=torch.uint8)
+    photo[2] = 100
+    model = GarmentModel(torch.nn.Identity())
+
+    assert BACKGROUNDS[int(model.backgrounds(model.preprocess([photo]))[0])] == "scene"
+
+
+def test_what_the_network_sees_comes_back_as_pixels() -> None:
+    photo = image(112, 112)
+    model = GarmentModel(torch.nn.Identity())
+
+    assert torch.equal(model.seen(model.preprocess([photo]))[0], photo)
 
 
 def test_normalise_is_imagenets() -> None:

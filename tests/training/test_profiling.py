@@ -39,7 +39,6 @@ def test_writes_a_trace_and_where_the_time_went(tmp_path, capsys):
     assert list(rows) == [*PHASES, "other"]
     assert result["steps_timed"] == TIMED
     assert rows["data"]["ms_per_step"] >= 3  # the sleep
-    assert rows["data"]["share"] > 0.5
     assert all(row["ms_per_step"] > 0 for row in rows.values())
     assert sum(row["share"] for row in rows.values()) == pytest.approx(1, abs=1e-3)
     total = sum(row["ms_per_step"] for row in rows.values())

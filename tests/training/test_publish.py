@@ -119,6 +119,88 @@ def test_dry_run_writes_nothing_and_says_what_it_would(make_artifact, folder, ca
     assert f"({model.stat().st_size:,} bytes)" in out
 
 
+def write_report(folder: Path, model: Path, note: str = "") -> Path:
+    """A page that names the artifact, as `evaluate` writes it."""
+    path = folder / f"evaluation{note}.html"
+    path.write_text(f"<!doctype html><p>{sha256_of(model)} {note}</p>")
+    return path
+
+
+def test_a_report_is_kept_with_the_artifact(make_artifact, folder, tmp_path, capsys):
+    model = make_artifact("1.0.0")
+    page = write_report(tmp_path, model)
+    assert run(str(model), str(folder), "--tar", "--report", str(page)) == 0
+    assert (folder / "1.0.0/report.html").read_bytes() == page.read_bytes()
+    written = [line.split("/")[-1] for line in capsys.readouterr().out.splitlines()]
+    names = [line.split(" ")[0] for line in written]
+    assert names == ["model.pt", "report.html", "model.tar.gz", "manifest.json", "latest.json:"]
+    assert fetch(str(folder / "latest.json"), tmp_path / "cache").sha256 == sha256_of(model)
+
+
+def test_the_same_report_again_is_fine_and_another_is_refused(
+    make_artifact, folder, tmp_path, capsys
+):
+    model = make_artifact("1.0.0")
+    page = write_report(tmp_path, model)
+    assert run(str(model), str(folder), "--report", str(page)) == 0
+    before = files(folder)
+    assert run(str(model), str(folder), "--report", str(page)) == 0
+    assert run(str(model), str(folder)) == 0  # without, the one that is there stays
+    another = write_report(tmp_path, model, "of another day")
+    assert run(str(model), str(folder), "--report", str(another)) == 1
+    assert "1.0.0/report.html exists and is another report" in capsys.readouterr().err
+    assert files(folder) == before
+
+
+def test_a_report_can_be_added_later(make_artifact, folder, tmp_path):
+    model = make_artifact("1.0.0")
+    publish(model, FolderDestination(folder))
+    publish(model, FolderDestination(folder), report=write_report(tmp_path, model))
+    assert "1.0.0/report.html" in files(folder)
+
+
+def test_a_refused_report_leaves_an_unfinished_version(make_artifact, folder, tmp_path):
+    """It is written before the manifest, so nobody takes what the report is missing of."""
+    model = make_artifact("1.0.0")
+    (folder / "1.0.0").mkdir(parents=True)
+    (folder / "1.0.0/report.html").write_text("somebody else's")
+    with pytest.raises(PublishError, match="is another report"):
+        publish(model, FolderDestination(folder), report=write_report(tmp_path, model))
+    assert list(files(folder)) == ["1.0.0/model.pt", "1.0.0/report.html"]
+
+
+def test_a_report_of_another_artifact_is_refused(make_artifact, folder, tmp_path, capsys):
+    page = write_report(tmp_path, make_artifact("1.0.0"))
+    assert run(str(make_artifact("2.0.0")), str(folder), "--report", str(page)) == 1
+    assert "is not of this artifact" in capsys.readouterr().err
+    assert run(str(make_artifact("3.0.0")), str(folder), "--report", str(tmp_path / "none")) == 1
+    assert "No such file" in capsys.readouterr().err
+    assert not folder.exists()
+
+
+def test_dry_run_names_the_report(make_artifact, folder, tmp_path, capsys):
+    model = make_artifact("1.0.0")
+    page = write_report(tmp_path, model)
+    assert run(str(model), str(folder), "--dry-run", "--report", str(page)) == 0
+    assert f"1.0.0/report.html ({page.stat().st_size:,} bytes)" in capsys.readouterr().out
+    assert not folder.exists()
+
+
+def test_two_publish_different_reports(make_artifact, folder, tmp_path):
+    model = make_artifact()
+    mine, theirs = (write_report(tmp_path, model, note) for note in ("mine", "theirs"))
+
+    class Slow(FolderDestination):
+        def create(self, name, source, size, sha256):
+            if name.endswith("report.html"):
+                publish(model, FolderDestination(self.folder), report=theirs)
+            super().create(name, source, size, sha256)
+
+    with pytest.raises(PublishError, match="is another report"):
+        publish(model, Slow(folder), report=mine)
+    assert (folder / "1.0.0/report.html").read_bytes() == theirs.read_bytes()
+
+
 def test_the_archive_holds_the_model_and_nothing_else(make_artifact, folder):
     model = make_artifact()
     publish(model, FolderDestination(folder), tar=True)

@@ -112,8 +112,8 @@ class _InterruptedAfter(Trainer):
 
     steps = 7
 
-    def _step(self, images: torch.Tensor, labels: torch.Tensor) -> None:
-        super()._step(images, labels)
+    def _step(self, images: torch.Tensor, labels: torch.Tensor, strength: torch.Tensor) -> None:
+        super()._step(images, labels, strength)
         if self.step == self.steps:
             os.kill(os.getpid(), signal.SIGTERM)
 
@@ -156,7 +156,8 @@ def test_a_run_starts_from_the_result_of_another(
 
     before, after = weights(tmp_path / "first"), weights(tmp_path / "more")
     assert torch.equal(before["conv1.weight"], after["conv1.weight"])
-    assert after["fc.weight"].shape == (11, 512), "a new last layer for the eleventh class"
+    assert after["fc.weight"].shape == (11, 512)
+    assert torch.equal(before["fc.weight"], after["fc.weight"][:10]), "what was known is kept"
     with pytest.raises(checkpoint.CheckpointError, match="another network"):
         run([*more, "--architecture", "vgg16"])
 
@@ -189,6 +190,77 @@ def test_other_makes_a_model_that_can_reject(
     assert 0 < garment.item() < 1
 
 
+def test_sources_are_mixed(
+    data: Path, make_tree: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photos = ("Coat", "Bag", "other")
+    make_tree("photos/train", dict.fromkeys(photos, 6))
+    home = make_tree("photos/valid", dict.fromkeys(photos, 2), first=100).parent
+    (home / "prepared.json").write_text('{"name": "Photos", "licence": "CC0", "url": "https://x"}')
+    chosen = flags(data, tmp_path / "run", weights="data=0.5,photos=2", augment_of="photos=0.8")
+
+    assert run([*chosen, "--data", str(home), "--mix", "cutmix"]) == 0
+
+    said = capsys.readouterr().out
+    assert "98 images to train on, 26 to watch" in said
+    record = json.loads(next(line for line in said.splitlines() if line.startswith("{")))
+    both = record["valid_accuracy_data"] + record["valid_accuracy_photos"]
+    assert record["valid_accuracy"] == pytest.approx(both / 2, abs=1e-4)
+    assert checkpoint.load(tmp_path / "run")["step"] == 2 * ((40 + 36) // 16)
+    card = open_artifact(tmp_path / "run/model.pt").card
+    assert [(source.name, source.licence, source.images) for source in card.sources] == [
+        ("data", "not stated", 80),
+        ("Photos", "CC0", 18),
+    ]
+    assert set(card.figures) == {"data/valid", "photos/valid"}
+    assert card.figures["photos/valid"].other is not None
+    assert card.figures["data/valid"].other is None
+    assert card.hyperparameters["weights"] == "data=0.5,photos=2"
+
+
+@pytest.mark.parametrize(
+    ("changed", "problem"),
+    [
+        ({"weights": "home=2"}, "--weights: no source is named 'home'; there are data"),
+        ({"augment_of": "data=much"}, "--augment-of: 'data=much' is not NAME=NUMBER"),
+    ],
+)
+def test_a_flag_that_names_no_source_is_told(
+    data: Path, tmp_path: Path, changed: dict[str, str], problem: str
+) -> None:
+    with pytest.raises(DataError, match=problem):
+        run(flags(data, tmp_path / "run", **changed))
+
+
+def test_a_source_that_cannot_be_used_is_told_with_names(
+    data: Path, make_tree: Callable[..., Path], tmp_path: Path
+) -> None:
+    def problem(extra: Path) -> str:
+        with pytest.raises(DataError) as told:
+            run([*flags(data, tmp_path / "run"), "--data", str(extra)])
+        return str(told.value)
+
+    assert "missing is no folder" in problem(tmp_path / "missing")
+    assert "two sources are named 'data'" in problem(data)
+    (tmp_path / "empty").mkdir()
+    assert "empty has none of train, valid, test" in problem(tmp_path / "empty")
+    train_only = make_tree("half/train", {"Coat": 3}).parent
+    assert "needs a 'valid' split, and half has none" in problem(train_only)
+    make_tree("half/valid", {"Bag": 3})
+    assert "valid split of half has classes that its train split lacks: Bag" in problem(train_only)
+    (train_only / "train/Coat").rename(train_only / "train/Anorak")
+    assert "'Anorak' is none of these classes: T-shirt-top, Trouser" in problem(train_only)
+
+
+def test_images_grow_to_the_full_size(tmp_path: Path) -> None:
+    options = from_arguments(
+        parse(flags(tmp_path, tmp_path, epochs=11, small_size=80, small_share=0.45))
+    )
+
+    sizes = [options.image_size(epoch) for epoch in range(1, 12)]
+    assert sizes == [80, 80, 80, 96, 96] + [112] * 6
+
+
 def test_a_run_that_cannot_learn_is_stopped(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -209,43 +281,6 @@ def test_profile_says_where_the_time_goes(data: Path, tmp_path: Path) -> None:
     assert (tmp_path / "profile/trace.json").stat().st_size > 1_000
 
 
-def test_rare_classes_are_drawn_as_often_where_there_is_imbalance(
-    make_tree: Callable[..., Path], tmp_path: Path
-) -> None:
-    from training.batches import Batches
-
-    tree = make_tree("train", {"Coat": 40, "Bag": 4})
-    split = load_split(tree, size=32, progress=False)
-    drawn = {}
-    for balance in ("auto", "off"):
-        options = from_arguments(parse(flags(tree, tmp_path, balance=balance, batch_size=44)))
-        batches = Batches(split, options, 0, 1, torch.device("cpu"))
-        labels = torch.cat(
-            [labels for epoch in range(20) for _, labels in batches.in_epoch(epoch, 32, 0)]
-        )
-        drawn[balance] = (labels == FOLDERS.index("Bag")).float().mean().item()
-
-    assert drawn["auto"] == pytest.approx(0.5, abs=0.08)
-    assert drawn["off"] == pytest.approx(4 / 44, abs=0.001)
-
-
-def test_the_processes_of_a_run_share_each_batch(
-    make_tree: Callable[..., Path], tmp_path: Path
-) -> None:
-    from training.batches import Batches
-
-    split = load_split(make_tree("train", {"Coat": 10, "Bag": 9}), size=32, progress=False)
-    options = from_arguments(parse(flags(tmp_path, tmp_path, batch_size=6)))
-    cpu = torch.device("cpu")
-    alone = list(Batches(split, options, 0, 1, cpu).in_epoch(1, 32, 0))
-    pair = [list(Batches(split, options, rank, 2, cpu).in_epoch(1, 32, 0)) for rank in (0, 1)]
-
-    assert len(alone) == len(pair[0]) == len(pair[1]) == 3
-    for (images, _), (first, _), (second, _) in zip(alone, *pair, strict=True):
-        assert torch.equal(images[0::2], first)
-        assert torch.equal(images[1::2], second)
-
-
 def test_channels_of_sagemaker_are_found(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -255,21 +290,14 @@ def test_channels_of_sagemaker_are_found(
     assert options.model_dir == tmp_path / "model"
     assert options.output == tmp_path / "output"
     with pytest.raises(DataError, match="give --data, or start this on SageMaker"):
-        train.splits_of(options)
+        train.data_of(options)
 
-    monkeypatch.setenv("SM_CHANNEL_TRAINING", str(data))
-    whole = train.splits_of(options)
-    monkeypatch.delenv("SM_CHANNEL_TRAINING")
+    splits = {"train": data / "train", "valid": data / "valid"}
+    monkeypatch.setenv("SM_CHANNEL_HOME", str(data))
+    assert train.data_of(options) == {"home": splits}
     monkeypatch.setenv("SM_CHANNEL_TRAIN", str(data / "train"))
     monkeypatch.setenv("SM_CHANNEL_VALID", str(data / "valid"))
-    assert (
-        train.splits_of(options)
-        == whole
-        == {
-            "train": data / "train",
-            "valid": data / "valid",
-        }
-    )
+    assert train.data_of(options) == {"home": splits, train.CHANNELS: splits}
 
 
 @pytest.mark.parametrize(

@@ -2,28 +2,45 @@
 
 from __future__ import annotations
 
-from training.comparison import SIGNIFICANT, Comparison
-from training.reports.page import Fact, Finding, Picture, Report, Section, Table, Text, percent
+from training.comparison import SIGNIFICANT, Candidate, Comparison
+from training.reports.page import (
+    Fact,
+    Finding,
+    Picture,
+    Report,
+    Section,
+    Table,
+    Text,
+    listed,
+    percent,
+    with_interval,
+)
 
 
 def compare_report(comparison: Comparison, picture: bytes, command: str) -> Report:
     """Compose the page from a comparison and its picture."""
     best = comparison.candidates[comparison.best]
-    evaluation = best.evaluation
+    sources = [entry.source for entry in best.sources]
+    images = sum(entry.figures.images for entry in best.sources)
     return Report(
         title="Which model is best",
-        summary=f"{len(comparison.candidates)} artifacts on the {evaluation.split} split of "
-        f"{evaluation.data}, {evaluation.figures.images:,} images.",
+        summary=f"{len(comparison.candidates)} artifacts on the {best.evaluations.split} split of "
+        f"{listed(sources)}, {images:,} images.",
         facts=[
             Fact("Best", best.title),
-            Fact("Its accuracy", percent(evaluation.figures.accuracy, 2)),
-            Fact("Its size", f"{evaluation.model.bytes / 1e6:.1f} MB"),
+            Fact(
+                "Its accuracy",
+                percent(best.accuracy, 2),
+                f"mean of {len(sources)} sources" if len(sources) > 1 else "",
+            ),
+            Fact("Its size", f"{best.evaluations.model.bytes / 1e6:.1f} MB"),
             Fact("Its time", f"{best.milliseconds[1]:.1f} ms", "for one image"),
         ],
         sections=[
             Section("Verdict", [Finding("good", comparison.verdict), _how_it_was_chosen()]),
-            Section("Side by side", [*_side_by_side(comparison), _picture(picture)]),
-            Section("Recall by category", [_by_category(comparison)]),
+            Section("Accuracy", [*_accuracies(comparison), _picture(picture)]),
+            Section("Size, speed and training", _costs(comparison)),
+            Section("Recall by category", _by_category(comparison)),
         ],
         command=command,
     )
@@ -31,63 +48,118 @@ def compare_report(comparison: Comparison, picture: bytes, command: str) -> Repo
 
 def _how_it_was_chosen() -> Text:
     return Text(
-        "The choice: of the artifacts whose accuracy is not worse than the highest beyond chance "
-        f"(McNemar's exact test on the same images, p of {SIGNIFICANT:g} or more), the one that "
-        "is fastest for one image."
+        "The choice: of the artifacts that are not worse beyond chance than the one with the "
+        "highest accuracy (the mean over the sources), the one that is fastest for one image. "
+        "Worse beyond chance is one that gets fewer images right by McNemar's exact test on the "
+        f"same images: on all of them with a p under {SIGNIFICANT:g}, or on those of one source "
+        f"with a p under {SIGNIFICANT:g} divided by the number of sources."
     )
 
 
-def _side_by_side(comparison: Comparison) -> list[Table | Text]:
-    names = ["Accuracy", "95 % interval", "p against the highest", "ECE", "Size", "Parameters"]
-    batches = sorted(comparison.candidates[0].milliseconds)
-    for batch in batches:
-        names += [f"Time, batch of {batch}", f"Ratio to the first, batch of {batch}"]
-    columns = []
-    for candidate, p in zip(comparison.candidates, comparison.p_values, strict=True):
-        model, figures = candidate.evaluation.model, candidate.evaluation.figures
-        low, high = candidate.evaluation.accuracy_interval
-        column = [
-            percent(figures.accuracy, 2),
-            f"{percent(low)} to {percent(high)}",
-            f"{p:.3f}" if p >= 0.001 else "under 0.001",
-            f"{figures.ece:.4f}",
-            f"{model.bytes / 1e6:.1f} MB",
-            f"{model.parameters / 1e6:.1f} M",
-        ]
-        for batch in batches:
-            column += [f"{candidate.milliseconds[batch]:,.1f} ms", f"{candidate.ratios[batch]:.2f}"]
-        columns.append(column)
-    header = [
+def _header(comparison: Comparison) -> list[str]:
+    return [
         candidate.title + (" (best)" if index == comparison.best else "")
         for index, candidate in enumerate(comparison.candidates)
     ]
-    rows = [list(row) for row in zip(names, *columns, strict=True)]
+
+
+def _p(p: float) -> str:
+    return f"{p:.3f}" if p >= 0.001 else "under 0.001"
+
+
+def _accuracies(comparison: Comparison) -> list[Table | Text]:
+    candidates = comparison.candidates
+    rows = [
+        [
+            f"{entries[0].source}, {entries[0].figures.images:,} images",
+            *(with_interval(entry.figures.accuracy, entry.intervals.accuracy) for entry in entries),
+        ]
+        for entries in zip(*(candidate.sources for candidate in candidates), strict=True)
+    ]
+    tests = [
+        [f"p on {source}", *map(_p, values)]
+        for source, values in comparison.source_p_values.items()
+    ]
+    marked = frozenset[int]()
+    if len(rows) > 1:
+        marked = frozenset({len(rows)})
+        rows.append(["Mean of the sources", *(percent(one.accuracy, 2) for one in candidates)])
+        tests.append(["p on all images", *map(_p, comparison.p_values)])
+    errors = [
+        [f"ECE on {entries[0].source}", *(f"{entry.figures.ece:.3f}" for entry in entries)]
+        for entries in zip(*(candidate.sources for candidate in candidates), strict=True)
+    ]
     return [
-        Table("Figures and speed of the artifacts", ["", *header], rows),
+        Table(
+            "Accuracy on each source, with its 95 % interval",
+            ["", *_header(comparison)],
+            [*rows, *errors],
+            marked=marked,
+        ),
+        Table(
+            f"McNemar's test against {candidates[comparison.most_accurate].title}",
+            ["", *_header(comparison)],
+            tests,
+        ),
+        Text(
+            "ECE is how far confidences are off, on average. A p is how likely two equally good "
+            "models differ as much on the same images. On all images together, a source counts by "
+            "how many images it has; in the mean, each source counts the same."
+        ),
+    ]
+
+
+def _costs(comparison: Comparison) -> list[Table | Text]:
+    names = ["Size", "Parameters"]
+    batches = sorted(comparison.candidates[0].milliseconds)
+    for batch in batches:
+        names += [f"Time, batch of {batch}", f"Ratio to the first, batch of {batch}"]
+    names += ["Training", "Epochs"]
+    columns = [_cost(candidate, batches) for candidate in comparison.candidates]
+    return [
+        Table(
+            "What the artifacts cost",
+            ["", *_header(comparison)],
+            [list(row) for row in zip(names, *columns, strict=True)],
+        ),
         Text(
             f"Times are of the network alone, float32, on {comparison.hardware}. The artifacts "
             "took turns, so that what else ran on the machine hit all of them; a time is the "
-            "median, and so is the ratio of calls side by side."
+            "median, and so is the ratio of calls side by side. Training is what the epochs took "
+            "on the machine that trained, by the history beside the artifact."
         ),
     ]
+
+
+def _cost(candidate: Candidate, batches: list[int]) -> list[str]:
+    model, spent = candidate.evaluations.model, candidate.training
+    column = [f"{model.bytes / 1e6:.1f} MB", f"{model.parameters / 1e6:.1f} M"]
+    for batch in batches:
+        column += [f"{candidate.milliseconds[batch]:,.1f} ms", f"{candidate.ratios[batch]:.2f}"]
+    if spent is None:
+        return [*column, percent(None), percent(None)]
+    return [*column, f"{spent.seconds:,.0f} s", f"{spent.epochs}"]
 
 
 def _picture(png: bytes) -> Picture:
     return Picture(
         png,
-        "Accuracy against time for one image; the numbers stand in the table above.",
+        "Accuracy against time for one image; the numbers stand in the tables.",
         "Up and to the left is better. Bars are the 95 % intervals of the accuracy.",
         680,
     )
 
 
-def _by_category(comparison: Comparison) -> Table:
-    columns = [candidate.evaluation.per_class for candidate in comparison.candidates]
-    return Table(
-        "Share of a category's images that get the right answer",
-        ["Category", *(candidate.title for candidate in comparison.candidates)],
-        [
-            [entries[0].label, *(percent(entry.recall) for entry in entries)]
-            for entries in zip(*columns, strict=True)
-        ],
-    )
+def _by_category(comparison: Comparison) -> list[Table]:
+    titles = [candidate.title for candidate in comparison.candidates]
+    return [
+        Table(
+            f"Share of a category's images that get the right answer, {entries[0].source}",
+            ["Category", *titles],
+            [
+                [parts[0].label, *(percent(part.recall) for part in parts)]
+                for parts in zip(*(entry.per_class for entry in entries), strict=True)
+            ],
+        )
+        for entries in zip(*(one.sources for one in comparison.candidates), strict=True)
+    ]

@@ -91,6 +91,7 @@ def _samples(survey: Survey) -> list[Picture | Text]:
             plots.labelled_rows(rows),
             f"Up to {SAMPLES_PER_CLASS} images of each class.",
             f"Chosen by chance from {survey.split}, as the network gets them.",
+            of_photos=True,
         )
     ]
 
@@ -106,6 +107,7 @@ def _mean_images(survey: Survey) -> list[Picture | Text]:
             f"The mean of all images of a class in {survey.split}. A sharp one means that its "
             "images are alike; two that look the same are hard to tell apart.",
             900,
+            of_photos=True,
         )
     ]
 
@@ -222,6 +224,7 @@ def _duplicates(
             plots.captioned(pictures, captions, columns=4),
             "Pairs of near-duplicates; their files stand in the table below.",
             f"{len(shown)} of {total:,} pairs, those of two classes first; explore.json has all.",
+            of_photos=True,
         ),
         Table(
             "The files of the pairs above",

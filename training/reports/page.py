@@ -63,29 +63,56 @@ class Table:
 
 @dataclass(frozen=True)
 class Picture:
-    """A PNG, with a description for those who cannot see it; `width` is in CSS pixels."""
+    """A PNG, with a description for those who cannot see it; `width` is in CSS pixels.
+
+    On a dark page a drawing is shown in its opposite colours, a picture `of_photos` is not.
+    """
 
     png: bytes
     description: str
     caption: str = ""
     width: int | None = None
+    of_photos: bool = False
     kind: Literal["picture"] = "picture"
 
     @property
     def source(self) -> str:
         """The picture as a data URL."""
-        return "data:image/png;base64," + base64.b64encode(self.png).decode()
+        return _data_url(self.png, "png")
 
 
-Block = Text | Finding | Table | Picture
+@dataclass(frozen=True)
+class Photo:
+    """A small WebP, with the lines that stand under it; the first says what is to be seen."""
+
+    webp: bytes
+    lines: Sequence[str]
+
+    @property
+    def source(self) -> str:
+        """The photo as a data URL."""
+        return _data_url(self.webp, "webp")
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Photos in as many columns as there is room for."""
+
+    caption: str
+    photos: Sequence[Photo]
+    kind: Literal["gallery"] = "gallery"
+
+
+Block = Text | Finding | Table | Picture | Gallery
 
 
 @dataclass(frozen=True)
 class Section:
-    """A heading and what stands under it."""
+    """A heading and what stands under it: blocks, then sections of the next level."""
 
     title: str
     blocks: Sequence[Block]
+    sections: Sequence[Section] = ()
 
 
 @dataclass(frozen=True)
@@ -117,6 +144,23 @@ def write_report(report: Report, path: Path) -> None:
     path.write_text(render(report), encoding="utf-8")
 
 
+def _data_url(content: bytes, kind: str) -> str:
+    return f"data:image/{kind};base64," + base64.b64encode(content).decode()
+
+
 def percent(share: float | None, digits: int = 1) -> str:
     """A share as text, such as `94.5 %`; a dash where there is none."""
     return "–" if share is None else f"{share * 100:.{digits}f} %"  # noqa: RUF001  # a dash
+
+
+def with_interval(share: float | None, interval: tuple[float, float] | None) -> str:
+    """A share and what it may be as well, such as `94.5 % (91.2 to 96.6)`."""
+    if share is None or interval is None:
+        return percent(share)
+    low, high = interval
+    return f"{percent(share)} ({low * 100:.1f} to {high * 100:.1f})"
+
+
+def listed(words: Sequence[str]) -> str:
+    """Words as a list within a sentence, such as `a, b and c`."""
+    return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))

@@ -14,23 +14,24 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from training.metrics import CalibrationBin
-
 Images = NDArray[np.uint8]
 
-BLUE, ORANGE, GREEN, GREY = "#0072B2", "#E69F00", "#009E73", "#8A93A0"
-COLOURS = (BLUE, ORANGE, GREEN, "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")
+BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#8A93A0"
+GRID = "#E4E8EE"
+COLOURS = (BLUE, ORANGE, GREEN, "#CC79A7", "#56B4E9", RED, "#F0E442", "#000000")
 
 _DPI = 130
 
 
-def _png(figure: Figure) -> bytes:
+def to_png(figure: Figure) -> bytes:
+    """The figure as a file."""
     data = io.BytesIO()
     figure.savefig(data, format="png", dpi=_DPI)
     return data.getvalue()
 
 
-def _plain(axes: Axes) -> None:
+def plain(axes: Axes) -> None:
+    """Leave the frame open, and put the grid behind the data."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.set_axisbelow(True)
 
@@ -56,37 +57,7 @@ def confusion_matrix(matrix: Sequence[Sequence[int]], names: Sequence[str]) -> b
                 axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=9)
     bar = figure.colorbar(shading, shrink=0.7, label="share of the row")
     bar.outline.set_visible(False)
-    return _png(figure)
-
-
-def reliability(bins: Sequence[CalibrationBin]) -> bytes:
-    """Accuracy against confidence per bin, above how many answers fall into it."""
-    full = [entry for entry in bins if entry.confidence is not None]
-    confidence = [entry.confidence for entry in full]
-    figure = Figure(figsize=(6.2, 6.6), layout="constrained")
-    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
-    upper.plot([0, 1], [0, 1], color=GREY, linestyle="--", label="as it should be")
-    upper.plot(
-        confidence,
-        [entry.accuracy for entry in full],
-        color=BLUE,
-        marker="o",
-        label="measured",
-    )
-    upper.set(xlim=(0, 1), ylim=(0, 1.02), ylabel="share of right answers")
-    upper.legend(frameon=False, loc="upper left")
-    lower.bar(
-        [(entry.low + entry.high) / 2 for entry in bins],
-        [entry.count for entry in bins],
-        width=0.9 / len(bins),
-        color=BLUE,
-    )
-    lower.set_yscale("symlog", linthresh=1)
-    lower.set(xlabel="confidence of the answer", ylabel="answers")
-    for axes in (upper, lower):
-        _plain(axes)
-        axes.grid(color="#E4E8EE")
-    return _png(figure)
+    return to_png(figure)
 
 
 def captioned(images: Sequence[Images], captions: Sequence[str], columns: int) -> bytes:
@@ -101,7 +72,7 @@ def captioned(images: Sequence[Images], captions: Sequence[str], columns: int) -
     for axes, image, caption in zip(grid.flat, images, captions, strict=False):
         axes.imshow(image)
         axes.set_title(caption, fontsize=8)
-    return _png(figure)
+    return to_png(figure)
 
 
 def labelled_rows(rows: Mapping[str, Sequence[Images]], gap: int = 4) -> bytes:
@@ -121,7 +92,7 @@ def labelled_rows(rows: Mapping[str, Sequence[Images]], gap: int = 4) -> bytes:
     axes.set_xticks([])
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    return _png(figure)
+    return to_png(figure)
 
 
 def grouped_bars(groups: Mapping[str, Sequence[float]], names: Sequence[str], label: str) -> bytes:
@@ -144,8 +115,8 @@ def grouped_bars(groups: Mapping[str, Sequence[float]], names: Sequence[str], la
     axes.tick_params(axis="y", length=0)
     if len(groups) > 1:
         figure.legend(loc="outside upper center", ncols=len(groups), frameon=False)
-    _plain(axes)
-    return _png(figure)
+    plain(axes)
+    return to_png(figure)
 
 
 def histograms(groups: Mapping[str, NDArray[np.floating]], label: str) -> bytes:
@@ -162,35 +133,42 @@ def histograms(groups: Mapping[str, NDArray[np.floating]], label: str) -> bytes:
         )  # fmt: skip
     axes.set(xlabel=label, ylabel="share of images")
     axes.legend(frameon=False)
-    _plain(axes)
-    return _png(figure)
+    plain(axes)
+    return to_png(figure)
 
 
 def trade_off(
     names: Sequence[str],
-    accuracies: Sequence[float],
-    intervals: Sequence[tuple[float, float]],
+    accuracies: Mapping[str, Sequence[tuple[float, tuple[float, float]]]],
     milliseconds: Sequence[float],
 ) -> bytes:
-    """Accuracy with its interval against the time for one image, a point for each name."""
-    figure = Figure(figsize=(7.6, 4.6), layout="constrained")
+    """Accuracy against the time for one image.
+
+    Args:
+        names: of the models; each has its colour.
+        accuracies: for each source, which has its marker, those of the models, with intervals.
+        milliseconds: of the models.
+    """
+    figure = Figure(figsize=(7.6, 4.8), layout="constrained")
     axes = figure.subplots()
-    for index, (name, accuracy, (low, high), time) in enumerate(
-        zip(names, accuracies, intervals, milliseconds, strict=True)
-    ):
-        axes.errorbar(
-            time,
-            accuracy * 100,
-            yerr=[[(accuracy - low) * 100], [(high - accuracy) * 100]],
-            fmt="os^Dvp*X"[index % 8],
-            color=COLOURS[index % 8],
-            markersize=9,
-            capsize=4,
-            label=name,
-        )
+    # Bars of one model that overlap stand side by side.
+    offset = max(milliseconds) * 0.012
+    for place, (source, measured) in enumerate(accuracies.items()):
+        shift = (place - (len(accuracies) - 1) / 2) * offset
+        for index, (accuracy, (low, high)) in enumerate(measured):
+            axes.errorbar(
+                milliseconds[index] + shift,
+                accuracy * 100,
+                yerr=[[(accuracy - low) * 100], [(high - accuracy) * 100]],
+                fmt="os^Dvp*X"[place % 8],
+                color=COLOURS[index % 8],
+                markersize=8,
+                capsize=3,
+                label=f"{names[index]} on {source}",
+            )
     axes.set(xlabel="milliseconds for one image", ylabel="accuracy, %")
     axes.set_xlim(0, max(milliseconds) * 1.15)
-    axes.grid(color="#E4E8EE")
-    figure.legend(loc="outside upper center", ncols=2, frameon=False)
-    _plain(axes)
-    return _png(figure)
+    axes.grid(color=GRID)
+    figure.legend(loc="outside upper center", ncols=len(accuracies), frameon=False, fontsize=8)
+    plain(axes)
+    return to_png(figure)
