@@ -30,7 +30,7 @@ function add(files) {
   if (!files.length) return;
   const added = files.map(({ name, file }) => {
     const photo = { name, file };
-    photo.card = new Card(photo, () => send([photo]));
+    photo.card = new Card(photo, () => send([photo]), (note) => explain(photo, note));
     return photo;
   });
   photos.push(...added);
@@ -65,6 +65,11 @@ async function work(signal) {
     refresh();
   }
   if (!signal.aborted) lanes -= 1;
+}
+
+/** The photo is sent again: it takes the service much longer, so it is not done for each. */
+function explain({ file, name }, note) {
+  return classify(file, name, run.signal, note, "?explain=true");
 }
 
 function stateOf({ prediction }) {

@@ -1,7 +1,8 @@
 // The card of one photo.
 
-import { canBeRetried } from "./service.js";
-import { milliseconds, percent, reasons } from "./words.js";
+import { failure, make } from "./parts.js";
+import { why } from "./why.js";
+import { likely, milliseconds, percent, reasons } from "./words.js";
 
 const TOP = 3; // bars that are always shown
 const THUMBNAIL = 256; // pixels, longest edge
@@ -10,14 +11,19 @@ const WAITING = { waiting: "Waiting", sending: "Looking…" };
 export class Card {
   #photo;
   #retry;
+  #explain;
   #thumbnail;
   #head = make("div", "head");
   #body = make("div", "body");
 
-  /** @param {() => void} retry sends this photo again */
-  constructor(photo, retry) {
+  /**
+   * @param {() => void} retry sends this photo again
+   * @param {(note: (text: string) => void) => Promise<object>} explain asks why it has its answer
+   */
+  constructor(photo, retry, explain) {
     this.#photo = photo;
     this.#retry = retry;
+    this.#explain = explain;
     this.#thumbnail = make("div", "thumbnail", extension(photo.name));
     this.#thumbnail.setAttribute("aria-hidden", "true");
     this.element = make("li", "card", this.#thumbnail, this.#head, this.#body);
@@ -30,9 +36,10 @@ export class Card {
     const title = make("p", "name", name);
     title.title = name;
     if (prediction) {
-      const label = make("p", "label", prediction.label);
+      const doubtful = prediction.review_reasons.includes("not_a_garment");
+      const label = make("p", doubtful ? "label doubtful" : "label", prediction.label);
       this.#head.replaceChildren(title, label, make("p", "", percent(prediction.confidence)));
-      this.#body.replaceChildren(...answer(this.#photo));
+      this.#body.replaceChildren(...answer(this.#photo, this.#explain));
       this.#drawThumbnail();
     } else if (problem) {
       this.#head.replaceChildren(title, make("p", "error", problem.title));
@@ -64,7 +71,7 @@ export class Card {
   }
 }
 
-function answer({ prediction, roundTrip }) {
+function answer({ prediction, roundTrip }, explain) {
   const { probabilities, needs_review, timings_ms } = prediction;
   const parts = [];
   if (needs_review) {
@@ -75,12 +82,17 @@ function answer({ prediction, roundTrip }) {
   time.title = "From the request's first byte to the answer, in the service";
   const summary = make("summary", "", make("span", "", "All ten, and details"), time);
   const details = make("details", "", summary, ...more(prediction, roundTrip));
-  return [...parts, bars(probabilities.slice(0, TOP)), details];
+  const set = make("p", "quiet", likely(prediction));
+  set.title = "Holds the right category for 95 % of photos like those that the model was " +
+    "calibrated on";
+  return [...parts, bars(probabilities.slice(0, TOP)), set, details, why(explain)];
 }
 
-function more({ probabilities, garment_probability, timings_ms, request_id }, roundTrip) {
-  const facts = [["There and back", milliseconds(roundTrip)]];
+function more(prediction, roundTrip) {
+  const { probabilities, garment_probability, background, timings_ms, request_id } = prediction;
+  const facts = [["Background", background], ["There and back", milliseconds(roundTrip)]];
   for (const [phase, value] of Object.entries(timings_ms)) {
+    if (value === null) continue; // an explanation that was not asked for
     facts.push([phase[0].toUpperCase() + phase.slice(1), milliseconds(value)]);
   }
   if (garment_probability !== null) {
@@ -103,31 +115,7 @@ function bars(probabilities) {
   }));
 }
 
-function failure(problem, retry) {
-  const { detail, code, status, request_id } = problem;
-  const origin = [status && ` · HTTP ${status}`, request_id && ` · request ${request_id}`];
-  const parts = [
-    make("p", "", detail),
-    make("p", "quiet", make("code", "", code), ...origin.filter(Boolean)),
-  ];
-  if (canBeRetried(problem)) {
-    const button = make("button", "", "Try again");
-    button.type = "button";
-    button.addEventListener("click", retry);
-    parts.push(button);
-  }
-  return parts;
-}
-
 function extension(name) {
   const dot = name.lastIndexOf(".");
   return dot > 0 ? name.slice(dot + 1, dot + 6).toUpperCase() : "?";
-}
-
-/** An element. Text only ever gets in as text: file names are not to be trusted. */
-function make(tag, className = "", ...children) {
-  const element = document.createElement(tag);
-  if (className) element.className = className;
-  element.append(...children);
-  return element;
 }

@@ -14,12 +14,13 @@ const TIME_LIMIT = 120_000; // milliseconds for one try, with the upload over a 
  * Send one photo to POST /predict, and again while the service says that it is busy.
  * @param {File | null} file null: it could not be opened
  * @param {(text: string) => void} note told why it takes longer
+ * @param {string} query such as "?explain=true"
  * @returns {Promise<{prediction?: object, problem?: Problem, roundTrip?: number}>}
  *   one of `prediction` and `problem`; `roundTrip` in milliseconds
  */
-export async function classify(file, name, signal, note) {
+export async function classify(file, name, signal, note, query = "") {
   for (let tries = 1; ; tries += 1) {
-    const { response, body, problem, roundTrip } = await post(file, name, signal);
+    const { response, body, problem, roundTrip } = await post(file, name, signal, query);
     if (response?.ok) return { prediction: body, roundTrip };
     const seconds = Number.parseInt(response?.headers.get("Retry-After"), 10);
     const again = BUSY.includes(response?.status) && seconds >= 0 && tries < TRIES;
@@ -31,7 +32,7 @@ export async function classify(file, name, signal, note) {
   }
 }
 
-async function post(file, name, signal) {
+async function post(file, name, signal, query) {
   try {
     await file.slice(0, 1).arrayBuffer();
   } catch {
@@ -42,7 +43,7 @@ async function post(file, name, signal) {
   form.append("file", file, name);
   const start = performance.now();
   try {
-    const response = await fetch("predict", {
+    const response = await fetch(`predict${query}`, {
       method: "POST",
       body: form,
       signal: AbortSignal.any([signal, AbortSignal.timeout(TIME_LIMIT)]),

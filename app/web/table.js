@@ -4,12 +4,13 @@
 export function csv(photos) {
   const categories = categoriesOf(photos);
   const head = ["file", "label", "class_id", "confidence", "needs_review", "review_reasons",
-    "garment_probability", ...categories.map((label) => `probability ${label}`),
+    "labels", "background", "garment_probability", ...categories.map((label) => `probability ${label}`),
     "error_code", "error_detail", "model", "model_version",
     "model_sha256", "request_id", "milliseconds"];
   const rows = photos.map(({ name, prediction: p, problem }) => [
     name, p?.label, p?.class_id, rounded(p?.confidence), p?.needs_review, p?.review_reasons.join(" "),
-    rounded(p?.garment_probability), ...categories.map((label) => rounded(probabilityOf(p, label))),
+    p?.labels.join("; "), p?.background, rounded(p?.garment_probability),
+    ...categories.map((label) => rounded(probabilityOf(p, label))),
     problem?.code, problem?.detail, p?.model.name, p?.model.version, p?.model.sha256,
     p?.request_id ?? problem?.request_id, p?.timings_ms.total,
   ]);

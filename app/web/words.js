@@ -11,14 +11,21 @@ export function milliseconds(value) {
   return `${value < 10 ? value.toFixed(1) : Math.round(value)} ms`;
 }
 
+/** The labels that are likely enough, in a sentence. */
+export function likely({ labels }) {
+  if (!labels.length) return "No category is likely enough";
+  return labels.length > 1 ? `Likely: ${labels.join(", ")}` : `Likely: ${labels[0]} only`;
+}
+
 /** Why a person should look, one sentence for each reason. */
-export function reasons({ review_reasons, probabilities, garment_probability }) {
+export function reasons({ review_reasons, probabilities, labels, garment_probability }) {
   const [first, second] = probabilities;
   const sentences = {
     low_confidence: () => "The model is not sure enough of its answer.",
-    ambiguous: () => `${first.label} and ${second.label} are close.`,
+    ambiguous: () => labels.length > 1 ? "More than one category is likely."
+      : `${first.label} and ${second.label} are close.`,
     not_a_garment: () =>
-      `It may be none of the ten categories: only ${percent(garment_probability)} that it is one.`,
+      `Looks like no garment: only ${percent(garment_probability)} that it is one of the ten.`,
     too_small: () => "The picture is very small; details are missing.",
     blank_image: () => "The picture is blank, or nearly so.",
   };

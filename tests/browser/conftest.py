@@ -24,6 +24,8 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
+from tests.training.grey_model import save_grey_model
+
 # On a machine that is busy with other things.
 SECONDS_TO_START = 240
 SECONDS_TO_WAIT = 90
@@ -78,6 +80,16 @@ def small_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a service that takes one image at a time and refuses all others."""
     one = {"GARMENT_MAX_IMAGES_IN_WORK": "1", "GARMENT_MAX_BATCH_IMAGES": "1"}
     with _serving(tmp_path_factory.mktemp("small-service") / "log", **one) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def grey_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a service whose model names a class by the grey level; see its module."""
+    folder = tmp_path_factory.mktemp("grey-service")
+    model = str(save_grey_model(folder / "model.pt", rejects=True))
+    settings = {"GARMENT_MODEL": model, "GARMENT_PRECISION": "float32"}
+    with _serving(folder / "log", **settings) as address:
         yield address
 
 

@@ -156,6 +156,8 @@ def test_phone_needs_no_sideways_scrolling(service: str, open_page: OpenPage) ->
     page.set_input_files("#camera", [_file(long_name, b"no photo")])
     page.set_input_files("#files", [_boot("boot.png"), _file("grey.jpg", _grey_jpeg())])
     expect(page.get_by_role("status")).to_contain_text("1 failed")
-    for summary in page.get_by_text("All ten, and details").all():
-        summary.click()
+    for name in ("All ten, and details", "Show why"):
+        for summary in page.get_by_text(name).all():
+            summary.click()
+    expect(page.locator(".figures img")).to_have_count(4)
     assert page.evaluate("() => document.documentElement.scrollWidth") == 360
