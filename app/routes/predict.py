@@ -2,32 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
-import time
-from contextlib import nullcontext
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 
 from app import errors
+from app.answering import answer_alone, answer_batch
 from app.artifact import CATEGORIES
-from app.body import Upload, read_uploads
-from app.disconnect import unless_disconnected
-from app.predictors import EXPLANATION_COST, Answer
-from app.problems import problem, problem_responses
-from app.schemas import (
-    BatchItem,
-    BatchPrediction,
-    ImagePrediction,
-    Prediction,
-    explanation,
-    prediction,
-)
-from app.service import Service, ServiceDependency
+from app.body import read_uploads
+from app.predictors import EXPLANATION_COST
+from app.problems import problem_responses
+from app.schemas import BatchPrediction, Prediction
+from app.service import ServiceDependency
 
 router = APIRouter(tags=["predict"])
-_log = logging.getLogger(__name__)
 
 CATEGORY_COUNT = len(CATEGORIES)
 TopK = Annotated[int, Query(ge=1, le=CATEGORY_COUNT, description="How many probabilities to list.")]
@@ -104,13 +92,7 @@ async def predict(
                 f"The form has {len(uploads)} files; POST /predict takes one, POST /predict/batch "
                 "takes several."
             )
-        uploaded = time.perf_counter()
-        with service.admit_explanation() if explain else nullcontext():
-            answer = await unless_disconnected(request, _answer(service, uploads[0], explain))
-    said = _said(request, answer, top_k, uploaded)
-    return Prediction(
-        **dict(said), explanation=explanation(answer), request_id=request.state.request_id
-    )
+        return await answer_alone(request, service, uploads[0], top_k, explain)
 
 
 @router.post(
@@ -142,58 +124,5 @@ async def predict_batch(
             max_bytes=settings.max_batch_body_bytes,
             seconds=settings.upload_seconds,
         )
-        if len(uploads) > settings.max_batch_images:
-            raise errors.TooManyImages(
-                f"{len(uploads)} images; at most {settings.max_batch_images} are allowed."
-            )
-        uploaded = time.perf_counter()
-        with service.admit(len(uploads) - 1):
-            work = (
-                _batch_item(request, service, number, upload, top_k, uploaded)
-                for number, upload in enumerate(uploads)
-            )
-            items = await unless_disconnected(request, asyncio.gather(*work))
+        items = await answer_batch(request, service, uploads, top_k)
     return BatchPrediction(items=items, request_id=request.state.request_id)
-
-
-async def _answer(service: Service, upload: Upload, explain: bool = False) -> Answer:
-    limit = service.settings.max_body_bytes
-    if len(upload.data) > limit:
-        raise errors.BodyTooLarge(f"The image is larger than the {limit:,} bytes allowed.")
-    if not upload.data:
-        raise errors.EmptyBody("The uploaded file is empty.")
-    answer = await service.predictor.predict(upload.data, explain)
-    service.metrics.count_answer(answer)
-    return answer
-
-
-def _said(request: Request, answer: Answer, top_k: int, uploaded: float) -> ImagePrediction:
-    started: float = request.state.started
-    return prediction(
-        answer,
-        top_k,
-        upload_ms=1000 * (uploaded - started),
-        total_ms=1000 * (time.perf_counter() - started),
-    )
-
-
-async def _batch_item(
-    request: Request, service: Service, number: int, upload: Upload, top_k: int, uploaded: float
-) -> BatchItem:
-    answer: ImagePrediction | None = None
-    error: errors.ServiceError | None = None
-    try:
-        answer = _said(request, await _answer(service, upload), top_k, uploaded)
-    except errors.ServiceError as refusal:
-        error = refusal
-    except Exception:
-        _log.exception("unexpected error at image %d of a batch", number)
-        error = errors.InternalError("The service failed. Its log tells more.")
-    if error is not None:
-        service.metrics.errors.labels(error.code).inc()
-    return BatchItem(
-        index=number,
-        filename=upload.filename,
-        prediction=answer,
-        error=problem(error, request.state.request_id) if error else None,
-    )

@@ -1,0 +1,105 @@
+"""From uploads to what is said of them: shared by every route that takes photos."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Sequence
+from contextlib import nullcontext
+
+from fastapi import Request
+
+from app import errors
+from app.body import Upload
+from app.disconnect import unless_disconnected
+from app.predictors import Answer
+from app.problems import problem
+from app.schemas import BatchItem, ImagePrediction, Prediction, explanation, prediction
+from app.service import Service
+
+_log = logging.getLogger(__name__)
+
+
+async def answer_alone(
+    request: Request, service: Service, upload: Upload, top_k: int, explain: bool
+) -> Prediction:
+    """The answer to the only photo of a request, which is admitted and has arrived.
+
+    Raises:
+        ServiceError: the photo is empty, too large or cannot be read, or there is no room or time.
+        ClientDisconnect: the client left.
+    """
+    uploaded = time.perf_counter()
+    with service.admit_explanation() if explain else nullcontext():
+        answer = await unless_disconnected(request, _answer(service, upload, explain))
+    return Prediction(
+        **dict(_said(request, answer, top_k, uploaded)),
+        explanation=explanation(answer),
+        request_id=request.state.request_id,
+    )
+
+
+async def answer_batch(
+    request: Request, service: Service, uploads: Sequence[Upload], top_k: int
+) -> list[BatchItem]:
+    """An answer or an error for each photo, in order; one of them is admitted already.
+
+    Raises:
+        TooManyImages: more than a batch may hold.
+        Overloaded: there is no room for all of them.
+        ClientDisconnect: the client left.
+    """
+    limit = service.settings.max_batch_images
+    if len(uploads) > limit:
+        raise errors.TooManyImages(f"{len(uploads)} images; at most {limit} are allowed.")
+    uploaded = time.perf_counter()
+    with service.admit(len(uploads) - 1):
+        work = (
+            _item(request, service, number, upload, top_k, uploaded)
+            for number, upload in enumerate(uploads)
+        )
+        return await unless_disconnected(request, asyncio.gather(*work))
+
+
+async def _item(
+    request: Request, service: Service, number: int, upload: Upload, top_k: int, uploaded: float
+) -> BatchItem:
+    answer: ImagePrediction | None = None
+    error: errors.ServiceError | None = None
+    try:
+        answer = _said(request, await _answer(service, upload), top_k, uploaded)
+    except errors.ServiceError as refusal:
+        error = refusal
+    except Exception:
+        _log.exception("unexpected error at image %d of a batch", number)
+        error = errors.InternalError("The service failed. Its log tells more.")
+    if error is not None:
+        service.metrics.errors.labels(error.code).inc()
+    return BatchItem(
+        index=number,
+        filename=upload.filename,
+        prediction=answer,
+        error=problem(error, request.state.request_id) if error else None,
+    )
+
+
+async def _answer(service: Service, upload: Upload, explain: bool = False) -> Answer:
+    limit = service.settings.max_body_bytes
+    if len(upload.data) > limit:
+        raise errors.BodyTooLarge(f"The image is larger than the {limit:,} bytes allowed.")
+    if not upload.data:
+        raise errors.EmptyBody("The uploaded file is empty.")
+    answer = await service.predictor.predict(upload.data, explain)
+    service.metrics.count_answer(answer)
+    return answer
+
+
+def _said(request: Request, answer: Answer, top_k: int, uploaded: float) -> ImagePrediction:
+    started: float = request.state.started
+    return prediction(
+        answer,
+        top_k,
+        upload_ms=1000 * (uploaded - started),
+        total_ms=1000 * (time.perf_counter() - started),
+    )
