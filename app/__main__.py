@@ -18,6 +18,7 @@ from app.settings import (
     Settings,
     SettingsError,
     describe_settings,
+    endpoint_defaults,
     load_settings,
     unknown_variables,
 )
@@ -34,9 +35,16 @@ def main() -> int:
         epilog=f"settings:\n{describe_settings()}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.parse_args()
+    parser.add_argument(
+        "role",
+        nargs="?",
+        choices=["serve"],
+        help="serve: as the container of a SageMaker endpoint, with /ping and /invocations on port "
+        "8080 and the model that SageMaker mounts",
+    )
+    endpoint = parser.parse_args().role == "serve"
     try:
-        settings = load_settings()
+        settings = load_settings(endpoint_defaults(os.environ) if endpoint else None)
     except SettingsError as error:
         return _fail(f"{error} (python -m app --help lists the settings)", 2)
     configure_logging(settings.log_format, settings.log_level)
@@ -50,17 +58,17 @@ def main() -> int:
             "Set GARMENT_PORT or GARMENT_HOST to another one.",
             1,
         )
-    return _serve(settings, listener)
+    return _serve(settings, listener, endpoint)
 
 
-def _serve(settings: Settings, listener: socket.socket) -> int:
+def _serve(settings: Settings, listener: socket.socket, endpoint: bool) -> int:
     failures: list[str] = []
 
     def give_up(reason: str) -> None:
         failures.append(reason)
         server.should_exit = True
 
-    app = create_app(settings, give_up)
+    app = create_app(settings, give_up, endpoint=endpoint)
     server = uvicorn.Server(
         uvicorn.Config(
             app,

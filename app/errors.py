@@ -5,8 +5,10 @@
     │   ├── EmptyBody               400 empty_body
     │   ├── MalformedMultipart      400 malformed_multipart
     │   ├── MissingFile             400 missing_file
+    │   ├── MalformedJson           400 malformed_json
     │   ├── NotFound                404 not_found
     │   ├── MethodNotAllowed        405 method_not_allowed
+    │   ├── NotAcceptable           406 not_acceptable
     │   ├── UploadTimeout           408 upload_timeout
     │   ├── BodyTooLarge            413 body_too_large
     │   ├── TooManyImages           413 too_many_images
@@ -71,6 +73,12 @@ class MissingFile(RequestError):
     code, status, title = "missing_file", 400, "No file in the form"
 
 
+class MalformedJson(RequestError):
+    """The body of POST /invocations is not the JSON that its Content-Type promises."""
+
+    code, status, title = "malformed_json", 400, "The JSON body cannot be read"
+
+
 class NotFound(RequestError):
     """No such path."""
 
@@ -90,6 +98,12 @@ class MethodNotAllowed(RequestError):
     def headers(self) -> dict[str, str]:
         """The methods that the path has."""
         return {"Allow": self.allow} if self.allow else {}
+
+
+class NotAcceptable(RequestError):
+    """The answer is asked for in a format that there is none in."""
+
+    code, status, title = "not_acceptable", 406, "No answer in that format"
 
 
 class UploadTimeout(RequestError):

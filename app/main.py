@@ -10,7 +10,7 @@ from fastapi import FastAPI
 
 from app.middleware import RequestMiddleware
 from app.problems import add_problem_handlers
-from app.routes import health, model, pages, predict
+from app.routes import health, model, pages, predict, sagemaker
 from app.service import Load, Service, load_predictor
 from app.settings import Settings
 
@@ -25,6 +25,7 @@ def create_app(
     settings: Settings,
     on_failure: Callable[[str], None] = lambda _: None,
     load: Load = load_predictor,
+    endpoint: bool = False,
 ) -> FastAPI:
     """The ASGI app.
 
@@ -33,6 +34,7 @@ def create_app(
         on_failure: told, in one line, why the model could not be loaded; the app itself stays
             unready then.
         load: gives the predictor.
+        endpoint: whether it is the container of a SageMaker endpoint, and has that one's paths.
     """
     service = Service(settings, on_failure, load)
 
@@ -55,4 +57,6 @@ def create_app(
     add_problem_handlers(app, service.metrics)
     for router in (predict.router, model.router, health.router, pages.router):
         app.include_router(router)
+    if endpoint:
+        app.include_router(sagemaker.router)
     return app

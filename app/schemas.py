@@ -143,8 +143,15 @@ class Ready(Schema):
 
 
 def identity(model: LoadedModel) -> ModelIdentity:
-    """The model's name, version and SHA-256."""
+    """Which model it is."""
     return ModelIdentity(name=model.card.name, version=model.card.version, sha256=model.sha256)
+
+
+def description(model: LoadedModel) -> ModelDescription:
+    """All that is known of the model."""
+    return ModelDescription(
+        sha256=model.sha256, engine=model.engine, precision=model.precision, card=model.card
+    )
 
 
 def prediction(answer: Answer, top_k: int, upload_ms: float, total_ms: float) -> ImagePrediction:

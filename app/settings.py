@@ -108,14 +108,33 @@ class Settings(BaseSettings):
         return self
 
 
-def load_settings() -> Settings:
+def endpoint_defaults(environment: Mapping[str, str]) -> dict[str, str | int]:
+    """What is otherwise by default in the container of a SageMaker endpoint.
+
+    Source: https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-code.html
+    """
+    return {
+        "host": "0.0.0.0",  # noqa: S104  # the container's network is SageMaker's
+        "port": environment.get("SAGEMAKER_BIND_TO_PORT", "8080"),
+        "model": "/opt/ml/model",
+        "drain_seconds": 25,  # SIGKILL comes 30 seconds after SIGTERM
+        "log_format": "json",
+    }
+
+
+def load_settings(defaults: Mapping[str, str | int] | None = None) -> Settings:
     """The settings of this environment.
+
+    Args:
+        defaults: in place of the settings' own.
 
     Raises:
         SettingsError: a variable cannot be used; names the first, and what it should be.
     """
+    given = {name for name in Settings.model_fields if os.environ.get(PREFIX + name.upper())}
+    values = {name: value for name, value in (defaults or {}).items() if name not in given}
     try:
-        return Settings()
+        return Settings(**values)  # type: ignore[arg-type]  # they are checked here
     except ValidationError as error:
         first = error.errors()[0]
         if not first["loc"]:

@@ -72,6 +72,13 @@ class Predictor(Protocol):
     def model(self) -> LoadedModel:
         """The model that answers now."""
 
+    def check_ready(self) -> None:
+        """Whether photos may be sent now.
+
+        Raises:
+            NotReady: what answers them is not there at the moment.
+        """
+
     async def predict(self, photo: bytes, explain: bool = False) -> Answer:
         """The answer to one photo, with `explain` and why. Cancelling it takes it out of the queue.
 

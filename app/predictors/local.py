@@ -94,6 +94,9 @@ class LocalPredictor:
             raise PredictorError(" ".join(str(error).split())) from error
         return cls(artifact, engine, inference, settings, metrics)
 
+    def check_ready(self) -> None:
+        """It is from the start: a model that is loaded stays."""
+
     async def predict(self, photo: bytes, explain: bool = False) -> Answer:
         """The answer to one photo; see `app.predictors.Predictor`."""
         started = time.perf_counter()

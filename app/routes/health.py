@@ -24,7 +24,9 @@ async def live() -> Live:
 )
 async def ready(service: ServiceDependency) -> Ready:
     """200 once the model is verified, warmed up and has answered its golden images right."""
-    return Ready(model=identity(service.predictor.model))
+    predictor = service.predictor
+    predictor.check_ready()
+    return Ready(model=identity(predictor.model))
 
 
 @router.get(

@@ -6,7 +6,7 @@ from fastapi import APIRouter
 
 from app.errors import NotReady
 from app.problems import problem_responses
-from app.schemas import ModelDescription
+from app.schemas import ModelDescription, description
 from app.service import ServiceDependency
 
 router = APIRouter(tags=["model"])
@@ -15,7 +15,4 @@ router = APIRouter(tags=["model"])
 @router.get("/model", summary="The model's card", responses=problem_responses(NotReady))
 async def model(service: ServiceDependency) -> ModelDescription:
     """What the model was made of, how good it was on which data, and where it is not."""
-    loaded = service.predictor.model
-    return ModelDescription(
-        sha256=loaded.sha256, engine=loaded.engine, precision=loaded.precision, card=loaded.card
-    )
+    return description(service.predictor.model)

@@ -133,10 +133,12 @@ class Running:
 
 
 @contextmanager
-def running(values: Settings, load: Load = load_predictor, ready: bool = True) -> Iterator[Running]:
+def running(
+    values: Settings, load: Load = load_predictor, ready: bool = True, endpoint: bool = False
+) -> Iterator[Running]:
     listener = socket.create_server(("127.0.0.1", 0))
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    app = create_app(values, load=load)
+    app = create_app(values, load=load, endpoint=endpoint)
     server = uvicorn.Server(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=10))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()

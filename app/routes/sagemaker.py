@@ -1,0 +1,86 @@
+"""The two paths of a SageMaker container, for endpoints and for Batch Transform.
+
+Source: https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-code.html
+"""
+
+from __future__ import annotations
+
+import math
+import os
+
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel
+
+from app.answering import answer_alone, answer_batch
+from app.invocation import (
+    ATTRIBUTES_HEADER,
+    JSON,
+    JSON_LINES,
+    read_invocation,
+    read_wishes,
+    wants_lines,
+)
+from app.schemas import BatchPrediction, description
+from app.service import ServiceDependency
+from app.settings import MIB
+
+router = APIRouter(tags=["sagemaker"], include_in_schema=False)
+
+BATCH_VARIABLE = "SAGEMAKER_BATCH"
+"""SageMaker sets it to `true` in the containers of Batch Transform."""
+
+
+@router.get("/ping")
+async def ping(service: ServiceDependency) -> Response:
+    """200 once the model answers; SageMaker sends photos from then on."""
+    service.predictor.check_ready()
+    return Response()
+
+
+@router.get("/execution-parameters")
+async def execution_parameters(service: ServiceDependency) -> dict[str, int | str]:
+    """What Batch Transform does where the job does not say otherwise."""
+    settings = service.settings
+    return {
+        "BatchStrategy": "SINGLE_RECORD",
+        "MaxConcurrentTransforms": settings.batch_size,
+        "MaxPayloadInMB": math.ceil(settings.max_body_bytes / MIB),
+    }
+
+
+@router.post("/invocations")
+async def invocations(request: Request, service: ServiceDependency) -> Response:
+    """One photo or several; answers are those of POST /predict and POST /predict/batch.
+
+    As lines, each photo's answer or error stands on its own line, with status 200: in Batch
+    Transform, one damaged photo must not end the job.
+    """
+    predictor = service.predictor
+    predictor.check_ready()
+    wishes = read_wishes(request.headers.get(ATTRIBUTES_HEADER, ""))
+    lines = wants_lines(request.headers.get("accept", ""))
+    # A job that asks for nothing gets lines as well: its photos come one by one.
+    lines = lines or os.environ.get(BATCH_VARIABLE) == "true"
+    with service.admit():
+        invocation = await read_invocation(request, service.settings)
+        if invocation.describe:
+            return _json(description(predictor.model))
+        if invocation.several or lines:
+            batch = BatchPrediction(
+                items=await answer_batch(request, service, invocation.uploads, wishes.top_k),
+                request_id=request.state.request_id,
+            )
+            return _lines(batch) if lines else _json(batch)
+        upload = invocation.uploads[0]
+        return _json(await answer_alone(request, service, upload, wishes.top_k, wishes.explain))
+
+
+def _json(answer: BaseModel) -> Response:
+    return Response(answer.model_dump_json(), media_type=JSON)
+
+
+def _lines(batch: BatchPrediction) -> Response:
+    said = [item.prediction or item.error for item in batch.items]
+    # No newline at the end: Batch Transform puts its own between the answers.
+    lines = "\n".join(answer.model_dump_json() for answer in said if answer is not None)
+    return Response(lines, media_type=JSON_LINES)
