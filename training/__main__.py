@@ -14,31 +14,47 @@ import ast
 import importlib
 import sys
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 from app.artifact import ArtifactError
 from training.errors import TrainingError
 
-COMMANDS = ("prepare", "explore", "train", "evaluate", "compare", "export", "publish")
+_RAW = argparse.RawDescriptionHelpFormatter
+COMMANDS = ("prepare", "explore", "train", "evaluate", "compare", "export", "publish", "cloud")
 
 
-def _docstring(command: str) -> str:
+def _docstring(module: str) -> str:
     """A command's module docstring, read without importing torch and the like."""
-    source = Path(__file__).with_name(f"{command}.py").read_text(encoding="utf-8")
-    return ast.get_docstring(ast.parse(source)) or ""
+    path = Path(__file__).parent.joinpath(*module.split(".")[1:])
+    source = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    return ast.get_docstring(ast.parse(source.read_text(encoding="utf-8"))) or ""
 
 
-def _parser(chosen: str | None) -> argparse.ArgumentParser:
-    raw = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser("python -m training", description=__doc__, formatter_class=raw)
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name in COMMANDS:
-        text = _docstring(name)
+def _add_commands(
+    parser: argparse.ArgumentParser, package: str, names: Sequence[str], chosen: Sequence[str]
+) -> None:
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for name in names:
+        module = f"{package}.{name}"
+        text = _docstring(module)
         command = commands.add_parser(
-            name, help=text.splitlines()[0], description=text, formatter_class=raw
+            name, help=text.splitlines()[0], description=text, formatter_class=_RAW
         )
-        if name == chosen:  # only this command's libraries are loaded
-            importlib.import_module(f"training.{name}").add_arguments(command)
+        command.set_defaults(module=module)
+        if list(chosen[:1]) == [name]:  # only this command's libraries are loaded
+            loaded = importlib.import_module(module)
+            if hasattr(loaded, "COMMANDS"):
+                _add_commands(command, module, loaded.COMMANDS, chosen[1:])
+            else:
+                loaded.add_arguments(command)
+
+
+def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        "python -m training", description=__doc__, formatter_class=_RAW
+    )
+    _add_commands(parser, "training", COMMANDS, argv)
     return parser
 
 
@@ -47,8 +63,8 @@ def main(argv: list[str] | None = None) -> int:
     # TorchScript is deprecated upstream; the artifact's format stays until Python 3.14.
     warnings.filterwarnings("ignore", message=".*torch.jit.*", category=DeprecationWarning)
     argv = sys.argv[1:] if argv is None else argv
-    arguments = _parser(argv[0] if argv else None).parse_args(argv)
-    command = importlib.import_module(f"training.{arguments.command}")
+    arguments = _parser(argv).parse_args(argv)
+    command = importlib.import_module(arguments.module)
     try:
         return int(command.run(arguments))
     except (TrainingError, ArtifactError) as error:

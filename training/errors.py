@@ -5,9 +5,10 @@ TrainingError
 ├── CheckpointError            the checkpoint cannot be read, or belongs to another run
 ├── PretrainedWeightsError     torchvision's weights are neither cached nor to be downloaded
 ├── ParityError                the exported model does not answer as the trained one does
-└── PublishError               the release was not published, or not wholly
-├── ExistsError            the file was there already
-└── ChangedError           the file is no longer the one that was read
+├── PublishError               the release was not published, or not wholly
+│   ├── ExistsError            the file was there already
+│   └── ChangedError           the file is no longer the one that was read
+└── CloudError                 AWS refused, or cannot be reached
 """
 
 from __future__ import annotations
@@ -43,3 +44,7 @@ class ExistsError(PublishError):
 
 class ChangedError(PublishError):
     """The file is no longer the one that was read."""
+
+
+class CloudError(TrainingError):
+    """AWS refused, or cannot be reached."""

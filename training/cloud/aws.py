@@ -1,0 +1,117 @@
+"""AWS as the cloud commands see it: clients, requests to look at, and errors in plain words."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+import boto3
+from botocore import exceptions as boto
+from botocore.config import Config
+
+from training.errors import CloudError
+
+_CONFIG = Config(
+    connect_timeout=5, read_timeout=60, retries={"mode": "standard", "total_max_attempts": 4}
+)
+
+
+def session() -> boto3.Session:
+    """A session of the environment's credentials and region.
+
+    Raises:
+        CloudError: there is no region, or the profile does not exist.
+    """
+    try:
+        # boto3 takes the region from AWS_DEFAULT_REGION only; ECS and Lambda set AWS_REGION.
+        made = boto3.Session(region_name=os.environ.get("AWS_REGION"))
+    except boto.BotoCoreError as error:
+        raise CloudError(f"{error}; check AWS_PROFILE") from error
+    if made.region_name is None:
+        raise CloudError("no region: set AWS_REGION to the one that the buckets lie in")
+    return made
+
+
+def client(service: str, made: boto3.Session | None = None) -> Any:
+    """A client of an AWS service, such as `sagemaker`."""
+    return (made or session()).client(service, config=_CONFIG)  # type: ignore[call-overload]
+
+
+def show_request(service: str, operation: str, parameters: Mapping[str, Any]) -> None:
+    """Print a request as --dry-run does: the operation, and its parameters as JSON."""
+    print(f"{service} {operation}")
+    print(json.dumps(parameters, indent=2, default=_plain))
+
+
+def _plain(value: object) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)
+
+
+def code_of(error: boto.ClientError) -> str:
+    """AWS's code of the error, such as `AccessDeniedException`."""
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+@contextlib.contextmanager
+def plain_errors(doing: str) -> Iterator[None]:
+    """Turn what boto3 raises into a `CloudError`: what was done, what is wrong, what to do.
+
+    Args:
+        doing: what fails then, such as `creating the endpoint garments`.
+    """
+    try:
+        yield
+    except boto.ClientError as error:
+        raise CloudError(f"{doing}: {_advice(error)}") from error
+    except (boto.NoCredentialsError, boto.PartialCredentialsError) as error:
+        raise CloudError(
+            f"{doing}: no AWS credentials ({error}); set AWS_PROFILE, or AWS_ACCESS_KEY_ID and "
+            "AWS_SECRET_ACCESS_KEY"
+        ) from error
+    except (boto.HTTPClientError, boto.ConnectionError) as error:
+        raise CloudError(
+            f"{doing}: AWS cannot be reached ({error}); check the network and AWS_REGION, then run "
+            "this again"
+        ) from error
+    except boto.BotoCoreError as error:
+        raise CloudError(f"{doing}: {error}") from error
+
+
+_ADVICE = {
+    "ExpiredToken": "the AWS credentials have expired; renew them",
+    "ExpiredTokenException": "the AWS credentials have expired; renew them",
+    "UnrecognizedClientException": "AWS does not know these credentials; check AWS_PROFILE and the "
+    "keys, and whether they belong to this region's partition",
+    "InvalidClientTokenId": "AWS does not know this access key; check AWS_ACCESS_KEY_ID",
+    "SignatureDoesNotMatch": "the secret key is wrong; check AWS_SECRET_ACCESS_KEY",
+    "NoSuchBucket": "there is no such bucket; check its name and the account",
+    "PermanentRedirect": "the bucket lies in another region; set AWS_REGION to it",
+    "AuthorizationHeaderMalformed": "the bucket lies in another region; set AWS_REGION to it",
+    "ThrottlingException": "AWS is throttling these calls; run this again in a minute",
+}
+
+
+def _advice(error: boto.ClientError) -> str:
+    code, message = code_of(error), str(error.response.get("Error", {}).get("Message", ""))
+    if code in _ADVICE:
+        return f"{_ADVICE[code]} ({code})"
+    if code in ("AccessDenied", "AccessDeniedException", "403"):
+        return (
+            f"access denied: {message or code}. The policies that the commands need stand in "
+            "training/cloud/policies/"
+        )
+    if code == "ResourceLimitExceeded":
+        return (
+            f"a quota of this account is reached: {message}. Ask for more in the Service Quotas "
+            "console (Amazon SageMaker), or take another --instance-type"
+        )
+    if code in ("CapacityError", "InsufficientCapacity", "InsufficientInstanceCapacity"):
+        return (
+            f"AWS has no such instance free now: {message}. Run this again later, or take another "
+            "--instance-type or region"
+        )
+    return f"{message or error} ({code})"
