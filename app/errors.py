@@ -17,10 +17,17 @@
     │   ├── ImageTooLarge           413 image_too_large
     │   ├── UnsupportedFormat       415 unsupported_format
     │   └── CorruptImage            422 corrupt_image
+    ├── EndpointError               the SageMaker endpoint behind a proxy; see GARMENT_BACKEND
+    │   ├── EndpointTooLarge        413 endpoint_too_large
+    │   ├── EndpointRefused         502 endpoint_refused
+    │   └── EndpointFailed          502 endpoint_failed
     ├── Unavailable                 try again later
     │   ├── NotReady                503 not_ready
     │   ├── Overloaded              503 overloaded
     │   ├── ShuttingDown            503 shutting_down
+    │   ├── EndpointThrottled       503 endpoint_throttled
+    │   ├── EndpointUnavailable     503 endpoint_unavailable
+    │   ├── EndpointTimeout         504 endpoint_timeout
     │   └── DeadlineExceeded        504 deadline_exceeded
     └── InternalError               500 internal_error
 
@@ -152,11 +159,38 @@ class CorruptImage(ImageError):
     code, status, title = "corrupt_image", 422, "The image is damaged"
 
 
+class EndpointError(ServiceError):
+    """The SageMaker endpoint behind a proxy."""
+
+
+class EndpointTooLarge(EndpointError):
+    """The photo is larger than the endpoint takes, even made smaller."""
+
+    code, status, title = "endpoint_too_large", 413, "Too large for the endpoint"
+
+
+class EndpointRefused(EndpointError):
+    """AWS refuses the proxy's call: its credentials, its rights or its configuration are wrong."""
+
+    code, status, title = "endpoint_refused", 502, "AWS refuses the call"
+
+
+class EndpointFailed(EndpointError):
+    """The endpoint's container failed, or its answer cannot be understood."""
+
+    code, status, title = "endpoint_failed", 502, "The endpoint failed"
+
+
 class Unavailable(ServiceError):
     """Nothing is wrong with the request; try again later."""
 
-    retry_after: ClassVar[int] = 1
+    retry_after: int = 1
     """Seconds."""
+
+    def __init__(self, detail: str, retry_after: int | None = None) -> None:
+        super().__init__(detail)
+        if retry_after is not None:
+            self.retry_after = retry_after
 
     @property
     def headers(self) -> dict[str, str]:
@@ -182,6 +216,26 @@ class ShuttingDown(Unavailable):
 
     code, status, title = "shutting_down", 503, "The service is shutting down"
     retry_after = 5
+
+
+class EndpointThrottled(Unavailable):
+    """AWS takes no more calls of the endpoint at the moment."""
+
+    code, status, title = "endpoint_throttled", 503, "The endpoint is throttled"
+    retry_after = 2
+
+
+class EndpointUnavailable(Unavailable):
+    """The endpoint is not there, not in service, or cannot be reached."""
+
+    code, status, title = "endpoint_unavailable", 503, "The endpoint is not available"
+    retry_after = 5
+
+
+class EndpointTimeout(Unavailable):
+    """The endpoint did not answer in time."""
+
+    code, status, title = "endpoint_timeout", 504, "No answer from the endpoint in time"
 
 
 class DeadlineExceeded(Unavailable):

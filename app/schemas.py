@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from app import predictors
 from app.artifact import CATEGORIES, Background, ModelCard, Probability
 from app.predictors import Answer, LoadedModel
 from app.review import ReviewReason
@@ -43,6 +44,9 @@ class ModelIdentity(Schema):
     name: str
     version: str
     sha256: str = Field(description="Of the artifact file.")
+    variant: str | None = Field(
+        description="The SageMaker endpoint's production variant that answered; null without one."
+    )
 
 
 class Timings(Schema):
@@ -142,9 +146,11 @@ class Ready(Schema):
     model: ModelIdentity
 
 
-def identity(model: LoadedModel) -> ModelIdentity:
+def identity(model: predictors.ModelIdentity) -> ModelIdentity:
     """Which model it is."""
-    return ModelIdentity(name=model.card.name, version=model.card.version, sha256=model.sha256)
+    return ModelIdentity(
+        name=model.name, version=model.version, sha256=model.sha256, variant=model.variant
+    )
 
 
 def description(model: LoadedModel) -> ModelDescription:

@@ -27,6 +27,10 @@ async def load_predictor(settings: Settings, metrics: Metrics) -> Predictor:
     Raises:
         PredictorError: it cannot be had; the message says why, in one line.
     """
+    if settings.backend == "sagemaker":
+        from app.predictors.sagemaker import SageMakerPredictor
+
+        return await SageMakerPredictor.load(settings, metrics)
     from app.predictors.local import LocalPredictor
 
     return await LocalPredictor.load(settings, metrics)

@@ -32,6 +32,9 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 for every one.")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 for a free one.")
+    backend: Literal["local", "sagemaker"] = Field(
+        "local", description="What answers: a model in this process, or a SageMaker endpoint."
+    )
     model: str = Field(
         str(BUNDLED_MODEL),
         min_length=1,
@@ -90,12 +93,35 @@ class Settings(BaseSettings):
     drain_seconds: int = Field(
         20, ge=1, le=3600, description="On SIGTERM, how long accepted requests may take to finish."
     )
+    endpoint_name: str = Field(
+        "", max_length=63, description="The SageMaker endpoint to call, as a proxy."
+    )
+    endpoint_connections: int = Field(
+        16, ge=1, le=256, description="Calls of the endpoint at the same time, at most."
+    )
+    endpoint_attempts: int = Field(
+        3, ge=1, le=10, description="How often a call is tried that is throttled or meets a 5xx."
+    )
+    endpoint_failures: int = Field(
+        5, ge=1, le=1000, description="After so many failures in a row, the endpoint is left alone."
+    )
+    endpoint_pause_seconds: float = Field(
+        10, gt=0, le=600, description="How long, before one call tries whether it works again."
+    )
     log_format: Literal["auto", "json", "text"] = Field(
         "auto", description="One JSON object per line, or text; auto: text on a terminal."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="The least level that is logged."
     )
+
+    @model_validator(mode="after")
+    def _has_an_endpoint(self) -> Settings:
+        if self.backend == "sagemaker" and not self.endpoint_name:
+            raise ValueError(
+                f"{PREFIX}BACKEND is sagemaker, so {PREFIX}ENDPOINT_NAME has to name the endpoint"
+            )
+        return self
 
     @model_validator(mode="after")
     def _batch_fits(self) -> Settings:

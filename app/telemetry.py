@@ -67,6 +67,12 @@ class Metrics:
         self.images_in_work = Gauge(
             "garment_images_in_work", "Images accepted and not yet answered.", registry=registry
         )
+        self.endpoint_failures = Counter(
+            "garment_endpoint_failures",
+            "Calls of the SageMaker endpoint that failed, each attempt by itself.",
+            ["code"],
+            registry=registry,
+        )
         self.predictions = Counter(
             "garment_predictions", "Images answered, by category.", ["label"], registry=registry
         )

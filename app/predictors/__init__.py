@@ -17,6 +17,17 @@ class PredictorError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class ModelIdentity:
+    """Which model answered."""
+
+    name: str
+    version: str
+    sha256: str
+    variant: str | None = None
+    """Production variant of the SageMaker endpoint; None without one."""
+
+
+@dataclass(frozen=True, slots=True)
 class LoadedModel:
     """The model that answers."""
 
@@ -24,6 +35,11 @@ class LoadedModel:
     sha256: str
     engine: str
     precision: str
+
+    @property
+    def identity(self) -> ModelIdentity:
+        """Its name, version and SHA-256."""
+        return ModelIdentity(self.card.name, self.card.version, self.sha256)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +65,7 @@ class Answer:
     likely_classes: tuple[int, ...]
     """The class ids that are likely enough, largest probability first; see `app.review`."""
     review_reasons: tuple[ReviewReason, ...]
-    model: LoadedModel
+    model: ModelIdentity
     """The one that gave this answer."""
     decode_ms: float
     queue_ms: float

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import functools
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 
@@ -17,18 +14,19 @@ from app.artifact import Artifact, ArtifactError
 from app.batching import Batcher
 from app.cpu import available_cores
 from app.engines import Engine, EngineError, Explanation, Pixels, Scores, load_engine
-from app.errors import DeadlineExceeded
 from app.heatmap import heatmap_png, input_png
 from app.images import decode
-from app.predictors import Answer, ExplanationImages, LoadedModel, PredictorError
+from app.predictors import (
+    Answer,
+    ExplanationImages,
+    LoadedModel,
+    PredictorError,
+)
 from app.review import is_blank, likely_classes, review_reasons
 from app.settings import Settings
 from app.store import StoreError, fetch
 from app.telemetry import Metrics
-
-MAX_DECODE_THREADS = 4
-
-T = TypeVar("T")
+from app.threads import decoding_pool, run_by, run_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +51,7 @@ class LocalPredictor:
         self.model = LoadedModel(artifact.card, artifact.sha256, engine.name, engine.precision)
         self._settings = settings
         self._inference = inference
-        cores = settings.decode_threads or min(MAX_DECODE_THREADS, available_cores())
-        self._decoding = ThreadPoolExecutor(cores, thread_name_prefix="decode")
+        self._decoding = decoding_pool(settings)
         self._batcher: Batcher[Pixels, Scores] = Batcher(
             engine.run,
             inference,
@@ -88,7 +85,7 @@ class LocalPredictor:
             return artifact, load_engine(artifact, precision, threads, settings.batch_size)
 
         try:
-            artifact, engine = await _in(inference, start)
+            artifact, engine = await run_in(inference, start)
         except (StoreError, ArtifactError, EngineError) as error:
             inference.shutdown(wait=False)
             raise PredictorError(" ".join(str(error).split())) from error
@@ -105,7 +102,7 @@ class LocalPredictor:
         end = started + deadline
         prepare = functools.partial(_prepare, photo, settings.max_image_pixels)
         late = f"Not decoded within {deadline:g} seconds."
-        image = await _by(end, self._decoding, prepare, late)
+        image = await run_by(end, self._decoding, prepare, late)
         decoded = time.perf_counter()
         answered = await self._batcher.submit(image.pixels, end - decoded)
         scores = answered.result
@@ -123,7 +120,7 @@ class LocalPredictor:
                 min_edge=settings.min_image_edge,
                 blank=image.blank,
             ),
-            model=self.model,
+            model=self.model.identity,
             decode_ms=1000 * (decoded - started),
             queue_ms=1000 * answered.queue_seconds,
             inference_ms=1000 * answered.run_seconds,
@@ -136,7 +133,7 @@ class LocalPredictor:
         explained = await self._explainer.submit((pixels, answer.class_id), end - started)
         draw = functools.partial(_draw, explained.result)
         late = f"Not explained within {self._settings.deadline_seconds:g} seconds."
-        images = await _by(end, self._decoding, draw, late)
+        images = await run_by(end, self._decoding, draw, late)
         return dataclasses.replace(
             answer, explanation=images, explanation_ms=1000 * (time.perf_counter() - started)
         )
@@ -147,23 +144,6 @@ class LocalPredictor:
         await self._explainer.close()
         self._decoding.shutdown(wait=False, cancel_futures=True)
         self._inference.shutdown(wait=False)
-
-
-async def _in(pool: ThreadPoolExecutor, work: Callable[[], T]) -> T:
-    return await asyncio.get_running_loop().run_in_executor(pool, work)
-
-
-async def _by(end: float, pool: ThreadPoolExecutor, work: Callable[[], T], otherwise: str) -> T:
-    """What `work` gives by `end` (seconds of `time.perf_counter`).
-
-    Raises:
-        DeadlineExceeded: it did not end by then; `otherwise` says so.
-    """
-    try:
-        async with asyncio.timeout(end - time.perf_counter()):
-            return await _in(pool, work)
-    except TimeoutError as error:
-        raise DeadlineExceeded(otherwise) from error
 
 
 def _draw(explanation: Explanation) -> ExplanationImages:

@@ -26,7 +26,7 @@ async def ready(service: ServiceDependency) -> Ready:
     """200 once the model is verified, warmed up and has answered its golden images right."""
     predictor = service.predictor
     predictor.check_ready()
-    return Ready(model=identity(predictor.model))
+    return Ready(model=identity(predictor.model.identity))
 
 
 @router.get(

@@ -52,6 +52,15 @@ _IMAGE = (
     errors.DeadlineExceeded,
 )
 
+_PROXY = (
+    errors.EndpointTooLarge,
+    errors.EndpointRefused,
+    errors.EndpointFailed,
+    errors.EndpointThrottled,
+    errors.EndpointUnavailable,
+    errors.EndpointTimeout,
+)
+
 
 def _form(name: str, schema: dict[str, Any]) -> dict[str, Any]:
     return {"schema": {"type": "object", "required": [name], "properties": {name: schema}}}
@@ -60,7 +69,7 @@ def _form(name: str, schema: dict[str, Any]) -> dict[str, Any]:
 @router.post(
     "/predict",
     summary="What garment is this?",
-    responses=problem_responses(*_UPLOAD, *_IMAGE),
+    responses=problem_responses(*_UPLOAD, *_IMAGE, *_PROXY),
     openapi_extra={
         "requestBody": {
             "required": True,

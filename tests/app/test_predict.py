@@ -51,7 +51,8 @@ def test_the_answer_is_the_models(client: httpx.Client, artifact: Artifact) -> N
         listed[0]["class_id"],
         listed[0]["probability"],
     )
-    assert answer["model"] == {"name": "tiny", "version": "1.2.3", "sha256": artifact.sha256}
+    identity = {"name": "tiny", "version": "1.2.3", "sha256": artifact.sha256, "variant": None}
+    assert answer["model"] == identity
     assert answer["request_id"] == response.headers["x-request-id"]
     timings = answer["timings_ms"]
     assert set(timings) == {"upload", "decode", "queue", "inference", "explanation", "total"}

