@@ -13,6 +13,8 @@ BIN := $(VENV)/bin
 # A stamp is newer than what was installed from: nothing to do, and pip is not even started.
 SERVICE := $(VENV)/.installed-service
 DEV := $(VENV)/.installed-dev
+SAGEMAKER := $(VENV)/.installed-sagemaker
+TOOLKIT := $(VENV)/toolkit
 LOCKED := pyproject.toml constraints.txt
 
 SAMPLE := tests/samples/ankle-boot.png
@@ -36,8 +38,8 @@ test: $(DEV) ## Run the fast tests
 	$(BIN)/pytest
 
 # Pytest's status 5 says that no test has one of these markers.
-test-slow: $(DEV) ## Run the slow tests, those with Chromium and those with a real S3 server
-	$(BIN)/pytest -m 'slow or browser or s3' || [ $$? -eq 5 ]
+test-slow: $(SAGEMAKER) ## Run the slow tests, those with Chromium, a real S3 server, and SageMaker
+	$(BIN)/pytest -m 'slow or browser or s3 or aws' || [ $$? -eq 5 ]
 
 test-all: test test-slow ## Run all tests
 
@@ -75,6 +77,17 @@ $(SERVICE): $(LOCKED) $(BIN)/python
 $(DEV): $(LOCKED) $(BIN)/python
 	$(BIN)/python docker/install.py --editable '.[dev]'
 	@touch $(SERVICE) $@
+
+# SageMaker's SDK, and in a venv of its own what AWS's containers run a tuning's trials with: it
+# pins versions of others' packages. It sees the packages of the first for all else.
+$(SAGEMAKER): $(DEV)
+	$(BIN)/python docker/install.py --editable '.[dev,sagemaker]'
+	$(BIN)/python -m venv --clear $(TOOLKIT)
+	$(TOOLKIT)/bin/python docker/install.py sagemaker-training==5.1.4
+	$(TOOLKIT)/bin/python docker/install.py --no-deps sagemaker-pytorch-training==3.0.0
+	folder='import sysconfig; print(sysconfig.get_path("purelib"))'; \
+		$(BIN)/python -c "$$folder" > "$$($(TOOLKIT)/bin/python -c "$$folder")/project.pth"
+	@touch $@
 
 $(BIN)/python:
 	@for python in $(or $(PYTHON),python3.13 python3.12 python3.11 python3); do \

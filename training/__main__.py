@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from app.artifact import ArtifactError
+from training.configuration import with_config
 from training.errors import TrainingError
 
 _RAW = argparse.RawDescriptionHelpFormatter
@@ -63,9 +64,10 @@ def main(argv: list[str] | None = None) -> int:
     # TorchScript is deprecated upstream; the artifact's format stays until Python 3.14.
     warnings.filterwarnings("ignore", message=".*torch.jit.*", category=DeprecationWarning)
     argv = sys.argv[1:] if argv is None else argv
-    arguments = _parser(argv).parse_args(argv)
-    command = importlib.import_module(arguments.module)
     try:
+        argv = with_config(argv) if argv[:1] == ["train"] else argv
+        arguments = _parser(argv).parse_args(argv)
+        command = importlib.import_module(arguments.module)
         return int(command.run(arguments))
     except (TrainingError, ArtifactError) as error:
         print(f"error: {error}", file=sys.stderr)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from training.blend import Mix
+from training.configuration import CONFIG_HELP
 from training.mixture import Balance
 from training.networks import ARCHITECTURES, INPUT_SIZE, Architecture
 
@@ -131,6 +132,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--checkpoint-dir", type=Path, help="default: SageMaker's if it is there, else the output")
     add("--version", default="0.0.0", help="version of the artifact (default: %(default)s)")
+    # Only told here: `with_config` has replaced it by its flags before these are read.
+    add("--config", type=Path, metavar="FILE", help=f"{CONFIG_HELP}; flags given here win")
     flag: dict[str, Any] = {"type": switch, "nargs": "?", "const": True, "default": False}
     add("--resume", **flag, help="go on from the last checkpoint, if there is one")
 

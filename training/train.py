@@ -25,6 +25,7 @@ import torch
 
 from training import checkpoint
 from training.card import Provenance, data_source
+from training.configuration import with_config
 from training.datasets import FOLDERS, Split, find_splits, load_split, sources_of
 from training.diagnose import Diagnosis, Finding, TrainingStopped
 from training.distributed import Processes, processes
@@ -40,6 +41,9 @@ __all__ = ["add_arguments", "run"]
 
 CHANNELS = "channels"
 """Name of the source that SageMaker's channels `train`, `valid` and `test` make up."""
+
+TOOLS = ("code", "sm_drivers", "start_from")
+"""Channels that hold no data: SageMaker's own, and the artifact that `cloud train` starts from."""
 
 INTERRUPTED = 143
 """Exit status after SIGTERM or Ctrl-C, with the checkpoint written."""
@@ -70,6 +74,7 @@ def data_of(options: Options) -> dict[str, dict[str, Path]]:
         for name, value in os.environ.items()
         if name.startswith("SM_CHANNEL_")
     }
+    channels = {name: path for name, path in channels.items() if name not in TOOLS}
     found: dict[str, dict[str, Path]] = {}
     for name, path in channels.items():
         if name in ("train", "valid", "test") and not (path / "train").exists():
@@ -161,6 +166,8 @@ def _train(options: Options, group: Processes) -> int:
             return INTERRUPTED
         except TrainingStopped as stopped:
             say(f"the run was stopped: {stopped}", sys.stderr)
+            if group.is_first:
+                _tell_sagemaker(f"the run was stopped: {stopped}")
             return 1
         finally:
             if diagnosis is not None:
@@ -195,10 +202,25 @@ def main() -> int:
     )
     add_arguments(parser)
     try:
-        return run(parser.parse_args())
+        return run(parser.parse_args(with_config(sys.argv[1:])))
     except TrainingError as error:
         print(f"error: {error}", file=sys.stderr)
+        _tell_sagemaker(str(error))
         return 2
+
+
+def _tell_sagemaker(message: str) -> None:
+    """Write what becomes the job's FailureReason; without it, that is a traceback of SageMaker's.
+
+    Source: https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo-output.html
+    """
+    file = os.environ.get("SM_OUTPUT_FAILURE")
+    if file:
+        Path(file).write_text(f"{message}\n", encoding="utf-8")
+    if "SM_MODULE_DIR" in os.environ:
+        # The sagemaker-training toolkit writes that file itself, from what stderr says after the
+        # name of one of Python's own exceptions.
+        print(f"RuntimeError: {message}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

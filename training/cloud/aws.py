@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 import boto3
+from boto3.exceptions import Boto3Error
 from botocore import exceptions as boto
 from botocore.config import Config
 
@@ -36,9 +37,18 @@ def session() -> boto3.Session:
     return made
 
 
-def client(service: str, made: boto3.Session | None = None) -> Any:
-    """A client of an AWS service, such as `sagemaker`."""
-    return (made or session()).client(service, config=_CONFIG)  # type: ignore[call-overload]
+def client(
+    service: str,
+    made: boto3.Session | None = None,
+    *,
+    region: str | None = None,
+    connections: int = 10,
+) -> Any:
+    """A client of an AWS service, such as `sagemaker`, with so many connections at once."""
+    config = _CONFIG.merge(Config(max_pool_connections=connections))
+    return (made or session()).client(  # type: ignore[call-overload]
+        service, region_name=region, config=config
+    )
 
 
 def show_request(service: str, operation: str, parameters: Mapping[str, Any]) -> None:
@@ -77,6 +87,10 @@ def plain_errors(doing: str) -> Iterator[None]:
             f"{doing}: AWS cannot be reached ({error}); check the network and AWS_REGION, then run "
             "this again"
         ) from error
+    except Boto3Error as error:  # of an upload by the SDK; what S3 said is its context
+        if isinstance(error.__context__, boto.ClientError):
+            raise CloudError(f"{doing}: {_advice(error.__context__)}") from error
+        raise CloudError(f"{doing}: {error}") from error
     except boto.BotoCoreError as error:
         raise CloudError(f"{doing}: {error}") from error
 
@@ -88,9 +102,15 @@ _ADVICE = {
     "keys, and whether they belong to this region's partition",
     "InvalidClientTokenId": "AWS does not know this access key; check AWS_ACCESS_KEY_ID",
     "SignatureDoesNotMatch": "the secret key is wrong; check AWS_SECRET_ACCESS_KEY",
+    "404": "there is no such bucket or object; check the address and the account",
+    "301": "the bucket lies in another region; set AWS_REGION to it",
     "NoSuchBucket": "there is no such bucket; check its name and the account",
     "PermanentRedirect": "the bucket lies in another region; set AWS_REGION to it",
     "AuthorizationHeaderMalformed": "the bucket lies in another region; set AWS_REGION to it",
+    "IllegalLocationConstraintException": "the bucket lies in another region; set AWS_REGION to it",
+    "NoSuchEntity": "there is no such role; create it with the policies in "
+    "training/cloud/policies/, or check --role and the account",
+    "ResourceInUse": "that name is taken; choose another --name",
     "ThrottlingException": "AWS is throttling these calls; run this again in a minute",
 }
 
@@ -114,4 +134,11 @@ def _advice(error: boto.ClientError) -> str:
             f"AWS has no such instance free now: {message}. Run this again later, or take another "
             "--instance-type or region"
         )
+    if code == "ValidationException" and "assume" in message.lower():
+        return (
+            f"SageMaker may not use the role: {message}. The role must exist and trust "
+            "sagemaker.amazonaws.com (training/cloud/policies/README.md)"
+        )
+    if code == "ValidationException" and "region" in message.lower() and "s3" in message.lower():
+        return f"the bucket must lie in the region of the job: {message}; set AWS_REGION to it"
     return f"{message or error} ({code})"

@@ -1,0 +1,117 @@
+"""What the command line of a job becomes, and what is refused before it costs money."""
+
+import argparse
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from training.cloud.jobs import arguments as job_arguments
+from training.cloud.jobs import job, measures
+from training.cloud.jobs.hyperparameters import hyperparameters
+from training.errors import CloudError
+
+HOME = "s3://shop/data/home"
+
+
+def described(*arguments: str, name: str = "garment-1", data: str = HOME) -> job.Job:
+    parser = argparse.ArgumentParser()
+    job_arguments.add_arguments(parser)
+    return job.job_of(parser.parse_args(["--data", data, "--role", "r", *arguments]), name)
+
+
+def test_flags_become_hyperparameters_and_folders_the_containers():
+    made = described("--epochs", "3", "--", "--mix=cutmix", "--pretrained", "--early-stop", "2")
+
+    assert made.hyperparameters == {
+        "epochs": "3",
+        "mix": "cutmix",
+        "pretrained": "true",
+        "early-stop": "2",
+        "resume": "true",
+        "checkpoint-dir": "/opt/ml/checkpoints",
+    }
+    assert str(made.output) == "s3://shop/jobs"
+    assert made.checkpoints == "s3://shop/jobs/garment-1/checkpoints"
+
+
+def test_sources_become_channels_whose_names_a_shell_takes():
+    made = described("--data", "Old=s3://shop/x", data="s3://shop/data/fashion-mnist/")
+
+    # With a slash: the prefix alone would also bring data/fashion-mnist-old.
+    assert made.channels == {
+        "fashion_mnist": "s3://shop/data/fashion-mnist/",
+        "old": "s3://shop/x/",
+    }
+    assert all(re.fullmatch("[a-z0-9_]+", name) for name in made.channels)
+
+
+def test_an_artifact_to_start_from_is_a_channel_of_its_own():
+    made = described("--start-from", "s3://shop/garments/1.0.0/model.pt")
+
+    assert made.channels["start_from"] == "s3://shop/garments/1.0.0/model.pt"
+    assert made.hyperparameters["start-from"] == "/opt/ml/input/data/start_from/model.pt"
+
+
+def test_spot_waits_twice_as_long_as_it_may_run():
+    assert described("--max-hours", "1.5").max_wait is None
+    made = described("--max-hours", "1.5", "--spot")
+    assert (made.max_run, made.max_wait) == (5400, 10800)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (["--", "--mixup", "x"], "train would refuse this: .*--mixup"),
+        (["--epochs", "many"], "train would refuse this: .*'many' is not a number"),
+        (["--", "--output", "x"], "--output cannot be passed on"),
+        (["--", "cutmix"], "'cutmix' is no flag of train"),
+        (["--version", "1.10"], "--version 1.10 would arrive as 1.1; write it with two dots"),
+        (["--", "--weights", "it's=2"], "--weights: SageMaker takes 256 characters, no quotes"),
+        (["--data", HOME], "two sources are named 'home': write --data NAME=s3://shop/data/home"),
+        (["--data", "s3://shop"], "name the source: --data NAME=s3://..."),
+        (["--data", "code=s3://shop/x"], "name the source"),
+        (["--data", "data/home"], "'data/home' is no S3 address"),
+        (["--max-wait-hours", "2"], "--max-wait-hours is for --spot"),
+        (["--spot", "--max-wait-hours", "1"], "it is at least --max-hours"),
+        (["--tag", "shop"], "--tag 'shop' is not KEY=VALUE"),
+        (["--start-from", "s3://shop/garments"], "name the model.pt itself"),
+    ],
+)
+def test_what_cannot_be_is_told_before_it_costs_money(arguments, problem):
+    with pytest.raises(CloudError, match=problem):
+        described(*arguments)
+
+
+def test_a_name_that_sagemaker_refuses_is_told():
+    with pytest.raises(CloudError, match="63 letters, digits and hyphens"):
+        described(name="garment_1")
+
+
+def test_a_flag_twice_is_the_later_one():
+    assert hyperparameters(["--epochs", "1", "--epochs=2"]) == {"epochs": "2"}
+
+
+LINES = [
+    # As of two sources, and with a number as JSON writes zero; real lines: tests/integration/jobs.
+    '{"epoch": 1, "size": 32, "train_loss": 2.31142, "train_accuracy": 0.125, '
+    '"valid_loss": 2.29918, "valid_accuracy": 0.15, "valid_accuracy_data": 0.2, '
+    '"valid_accuracy_photos": 0.1, "learning_rate": 1.2e-05, "images_per_second": 210.4, '
+    '"seconds": 0.5}',
+    json.dumps(dict.fromkeys(measures.METRICS.values(), 0.0)),
+]
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_every_metric_is_found_in_a_line_of_train(line):
+    record = json.loads(line)
+    for definition in measures.definitions():
+        field = measures.METRICS[definition["Name"]]
+        assert [float(found) for found in re.findall(definition["Regex"], line)] == [record[field]]
+
+
+def test_the_metrics_are_fields_of_what_the_trainer_prints():
+    source = Path("training/trainer.py").read_text(encoding="utf-8")
+    for field in measures.METRICS.values():
+        assert f'"{field}": ' in source

@@ -1,0 +1,86 @@
+"""The highest possible price, from a server that answers as AWS's price list does."""
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import boto3
+import pytest
+
+from training.cloud.prices import highest_price
+
+
+def product(component: str, price: str) -> str:
+    """As in the price list: JSON in JSON."""
+    dimensions = {"x": {"unit": "Hrs", "pricePerUnit": {"USD": price}}}
+    return json.dumps(
+        {
+            "product": {"attributes": {"component": component, "instanceName": "ml.g5.xlarge"}},
+            "terms": {"OnDemand": {"t": {"priceDimensions": dimensions}}},
+        }
+    )
+
+
+@pytest.fixture
+def listed(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict]:
+    """Fill `products`; `asked` holds the requests."""
+    state: dict = {"products": [], "asked": []}
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            length = int(self.headers["Content-Length"])
+            state["asked"].append(json.loads(self.rfile.read(length)))
+            body = json.dumps({"FormatVersion": "aws_v1", "PriceList": state["products"]}).encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "application/x-amz-json-1.1")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_PRICING", f"http://127.0.0.1:{server.server_port}")
+    yield state
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def price(**changed) -> str:
+    chosen = {"instances": 2, "seconds": 7200, "jobs": 1, "spot": False} | changed
+    return highest_price("ml.g5.xlarge", made=boto3.Session(region_name="eu-west-1"), **chosen)
+
+
+def test_it_is_the_dearest_price_times_all_hours(listed):
+    listed["products"] = [
+        product("Hosting", "9.0"),
+        product("Training", "1.4080000000"),
+        product("Training", "0.0000000000"),
+    ]
+    assert price() == (
+        "The highest possible price: 5.63 USD (2 x ml.g5.xlarge for at most 2 h, 1.408 USD/h "
+        "each), without storage and data transfer"
+    )
+    assert "56.32 USD (10 jobs x 2 x" in price(jobs=10, spot=True)
+    assert "spot costs less" in price(spot=True)
+    assert {item["Field"]: item["Value"] for item in listed["asked"][0]["Filters"]} == {
+        "regionCode": "eu-west-1",
+        "instanceName": "ml.g5.xlarge",
+    }
+
+
+def test_a_type_that_is_not_listed_is_told(listed):
+    listed["products"] = [product("Hosting", "9.0")]
+    assert price().endswith("price list has no ml.g5.xlarge for training in eu-west-1")
+
+
+def test_a_price_list_that_cannot_be_asked_is_told(listed, monkeypatch):
+    monkeypatch.setenv("AWS_ENDPOINT_URL_PRICING", "http://127.0.0.1:9")
+    assert "at most 2 h is not known: asking AWS's price list: AWS cannot be reached" in price()

@@ -1,0 +1,63 @@
+"""The policies for training allow what the commands do, by name where AWS permits names."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(__file__).resolve().parents[3] / "training/cloud/policies"
+
+NAMELESS = {"ecr:GetAuthorizationToken", "pricing:GetProducts", "cloudwatch:PutMetricData"}
+"""Actions for which AWS knows no resource but `*`."""
+
+
+def statements(name: str) -> list[dict]:
+    policy = json.loads((FOLDER / name).read_text())
+    assert policy["Version"] == "2012-10-17"
+    return policy["Statement"]
+
+
+@pytest.mark.parametrize("name", ["training-role.json", "launch-training.json"])
+def test_a_wildcard_stands_only_where_aws_permits_no_name(name):
+    for statement in statements(name):
+        assert not [action for action in statement["Action"] if "*" in action]
+        if "*" in statement["Resource"]:
+            assert set(statement["Action"]) <= NAMELESS
+
+
+def test_one_who_launches_may_do_what_the_commands_do():
+    allowed = {action for found in statements("launch-training.json") for action in found["Action"]}
+    assert allowed == {
+        "iam:GetRole",  # --role by its name
+        "iam:PassRole",
+        "logs:DescribeLogStreams",
+        "logs:GetLogEvents",
+        "pricing:GetProducts",
+        "s3:AbortMultipartUpload",
+        "s3:GetObject",  # HeadObject is this too
+        "s3:ListBucket",  # and HeadBucket this
+        "s3:ListBucketMultipartUploads",
+        "s3:ListMultipartUploadParts",
+        "s3:PutObject",
+        "sagemaker:AddTags",
+        "sagemaker:CreateHyperParameterTuningJob",
+        "sagemaker:CreateTrainingJob",
+        "sagemaker:DescribeHyperParameterTuningJob",
+        "sagemaker:DescribeTrainingJob",
+        "sagemaker:ListTrainingJobsForHyperParameterTuningJob",
+        "sagemaker:StopHyperParameterTuningJob",
+        "sagemaker:StopTrainingJob",
+    }
+
+
+def test_only_sagemaker_takes_the_role_and_only_this_role_is_passed():
+    [trust] = statements("training-trust.json")
+    assert trust["Principal"] == {"Service": "sagemaker.amazonaws.com"}
+    assert trust["Condition"] == {"StringEquals": {"aws:SourceAccount": "ACCOUNT"}}
+    [passing] = [
+        found for found in statements("launch-training.json") if "iam:PassRole" in found["Action"]
+    ]
+    assert passing["Resource"] == ["arn:aws:iam::ACCOUNT:role/GarmentTraining"]
+    assert passing["Condition"] == {
+        "StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}
+    }

@@ -1,0 +1,59 @@
+"""`train --config FILE`: flags in a file, which the command line overrides."""
+
+import argparse
+import json
+
+import pytest
+
+from training.__main__ import main
+from training.configuration import with_config
+from training.errors import TrainingError
+from training.options import add_arguments, from_arguments
+
+
+@pytest.fixture
+def config(tmp_path):
+    path = tmp_path / "best.json"
+    path.write_text(
+        json.dumps({"learning-rate": 0.05, "epochs": 7, "pretrained": True, "weights": "a=2"})
+    )
+    return path
+
+
+def options(*argv):
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    return from_arguments(parser.parse_args(with_config(list(map(str, argv)))))
+
+
+def test_a_run_takes_the_flags_of_the_file(config):
+    chosen = options("--output", "x", "--config", config)
+
+    assert (chosen.learning_rate, chosen.epochs, chosen.pretrained) == (0.05, 7, True)
+    assert chosen.weights == "a=2"
+    assert chosen.batch_size == 128
+
+
+def test_the_command_line_wins_before_and_after(config):
+    assert options("--epochs", 3, f"--config={config}", "--output", "x").epochs == 3
+    assert options(f"--config={config}", "--output", "x", "--epochs", 3).epochs == 3
+    assert with_config(["train", "--config", str(config)])[0] == "train"
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("{", "cannot be read"),
+        ("[1]", "expected JSON of flags"),
+        ('{"epochs": [1, 2]}', r"epochs must be one value, not \[1, 2\]"),
+    ],
+)
+def test_a_file_that_is_none_is_told(config, text, problem):
+    config.write_text(text)
+    with pytest.raises(TrainingError, match=problem):
+        with_config(["--config", str(config)])
+
+
+def test_a_missing_file_is_told_in_a_line(tmp_path, capsys):
+    assert main(["train", "--output", "x", "--config", str(tmp_path / "none.json")]) == 2
+    assert "none.json: cannot be read" in capsys.readouterr().err

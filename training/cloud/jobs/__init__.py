@@ -1,0 +1,1 @@
+"""What training and tuning jobs are made of, from the command line to the log."""

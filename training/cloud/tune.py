@@ -1,0 +1,167 @@
+"""Tune on SageMaker: try learning rates, batch sizes, weight decays and augmentation strengths.
+
+Each trial is a training job on one process of one instance; accuracy on valid is what is made as
+large as it can. A flag that is given, such as --batch-size 128, is fixed and not tuned. It shows
+the highest possible price and asks before it starts, and in the end the trials as a table, and
+writes the best one's flags as a file for `train --config`.
+
+    python -m training cloud tune --data s3://my-bucket/data/home --role GarmentTraining --trials 20
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import time
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.exceptions import ClientError
+
+from training.cloud.aws import client, code_of, plain_errors, session
+from training.cloud.jobs import arguments as job_arguments
+from training.cloud.jobs import job
+from training.cloud.jobs.launch import check_places, sdk_errors, source
+from training.cloud.jobs.ranges import Ranges, ranges
+from training.cloud.jobs.rehearsal import Rehearsal, Rehearsed
+from training.cloud.jobs.trials import table, trials, write_config
+from training.cloud.jobs.watch import ENDED, ask, watch
+from training.cloud.prices import highest_price
+from training.cloud.roles import role_arn
+from training.command import positive
+from training.errors import CloudError
+
+LONGEST_NAME = 32
+POLL_SECONDS = 30.0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    add = parser.add_argument
+    add("--name", help="of the tuning; of one that is there, to follow it (default: a new one)")
+    add("--strategy", choices=("Bayesian", "Hyperband"), default="Bayesian")
+    add("--trials", type=positive, default=20, help="jobs at most (default: %(default)s)")
+    add("--parallel", type=positive, default=2, help="jobs at once (default: %(default)s)")
+    add(
+        "--range",
+        action="append",
+        default=[],
+        metavar="NAME=LOW:HIGH",
+        help="other limits than the usual, or NAME=A,B,C to choose from; repeat it for more",
+    )
+    add("--best", type=Path, metavar="FILE", help="for the best trial's flags (default: NAME.json)")
+    add("--no-wait", action="store_true", help="start it, and do not follow it")
+    job_arguments.add_arguments(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Start a tuning and follow it; the exit status is 1 when no trial has an accuracy."""
+    made = session()
+    name = arguments.name or job.new_name("garment")
+    if len(name) > LONGEST_NAME:
+        raise CloudError(f"--name {name}: a tuning's has {LONGEST_NAME} characters at most")
+    best = arguments.best or Path(f"{name}.json")
+    # Trials would find each other's checkpoints in one place, so there are none on S3.
+    wanted = job.job_of(arguments, name, resumes=False)
+    if arguments.strategy == "Hyperband" and wanted.hyperparameters.get("epochs") == "1":
+        raise CloudError("Hyperband stops bad trials after some epochs: --epochs 2 or more")
+    chosen = ranges(arguments.range, wanted.hyperparameters)
+    role = role_arn(arguments.role, made)
+    if arguments.dry_run:
+        rehearsal = Rehearsal(made.region_name, "CreateHyperParameterTuningJob")
+        with contextlib.suppress(Rehearsed):
+            _start(arguments, wanted, role, chosen, rehearsal.session)
+        rehearsal.show()
+        return 0
+    sagemaker = client("sagemaker", made)
+    if arguments.name and _describe(sagemaker, name) is not None:
+        print(f"{name} is there already; no tuning is started")
+        return _watch(sagemaker, name, best)
+    check_places(wanted, made)
+    print(
+        highest_price(wanted.instance_type, 1, wanted.max_run, arguments.trials, made, wanted.spot)
+    )
+    if not arguments.yes and not ask(f"Start {name}?"):
+        print("nothing was started")
+        return 1
+    _start(arguments, wanted, role, chosen, made)
+    print(f"started {name}, tuning {', '.join(chosen)}")
+    return 0 if arguments.no_wait else _watch(sagemaker, name, best)
+
+
+def _start(
+    arguments: argparse.Namespace, wanted: job.Job, role: str, chosen: Ranges, made: boto3.Session
+) -> None:
+    from training.cloud.jobs.tuning import tune
+
+    with source() as folder, sdk_errors(f"starting the tuning {wanted.name}"):
+        tune(
+            wanted,
+            role,
+            folder,
+            chosen,
+            made,
+            strategy=arguments.strategy,
+            trials=arguments.trials,
+            parallel=arguments.parallel,
+            epochs=int(wanted.hyperparameters.get("epochs", 30)),
+        )
+
+
+def _describe(sagemaker: Any, name: str) -> dict[str, Any] | None:
+    with plain_errors(f"looking at the tuning {name}"):
+        try:
+            return dict(
+                sagemaker.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName=name)
+            )
+        except ClientError as error:
+            if code_of(error) in ("ResourceNotFound", "ResourceNotFoundException"):
+                return None
+            raise
+
+
+def follow(sagemaker: Any, name: str, best: Path, seconds: float = POLL_SECONDS) -> int:
+    """Tell how many trials have ended until the tuning has; then show and write what was found.
+
+    Args:
+        sagemaker: the client.
+        name: of the tuning.
+        best: the file for the best trial's flags.
+        seconds: between two looks.
+    """
+    told = ""
+    while True:
+        tuning = _describe(sagemaker, name)
+        if tuning is None:
+            raise CloudError(f"there is no tuning {name} any more")
+        counts = tuning["TrainingJobStatusCounters"]
+        text = ", ".join(f"{count} {kind}" for kind, count in counts.items() if count)
+        if text != told:
+            print(
+                f"-- {tuning['HyperParameterTuningJobStatus']}: {text or 'no trials'}", flush=True
+            )
+            told = text
+        if tuning["HyperParameterTuningJobStatus"] in ENDED:
+            break
+        time.sleep(seconds)
+    found = trials(sagemaker, name)
+    print(table(found))
+    if tuning.get("FailureReason"):
+        print(f"why: {tuning['FailureReason']}")
+    if not found or found[0].accuracy is None:
+        print("no trial has an accuracy")
+        return 1
+    write_config(found[0], tuning["TrainingJobDefinition"]["StaticHyperParameters"], best)
+    print(f"best: {found[0].job}, {found[0].accuracy:.2%} on valid; python -m training train")
+    print(f"    --config {best} --data DATA --output OUTPUT trains with its flags")
+    return 0
+
+
+def _watch(sagemaker: Any, name: str, best: Path) -> int:
+    def stop() -> None:
+        with plain_errors(f"stopping {name}"):
+            sagemaker.stop_hyper_parameter_tuning_job(HyperParameterTuningJobName=name)
+
+    again = f"the same command with --name {name}"
+    return watch(name, again, stop, lambda: follow(sagemaker, name, best))

@@ -1,0 +1,158 @@
+"""Upload prepared data to S3, where training jobs read it.
+
+DATA is what `prepare` wrote: train, valid and test as packs or trees (or any folder or file). Files
+that are there already, by their SHA-256, are skipped, so an interrupted upload goes on when it is
+started again; each file is verified after it arrived. Nothing is ever deleted.
+
+    python -m training cloud upload data/fashion-mnist s3://my-bucket/data/fashion-mnist
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tqdm import tqdm
+
+from app.artifact import sha256_of
+from training.cloud import parts
+from training.cloud.aws import client, plain_errors
+from training.cloud.buckets import Location, check_region, location, stored
+from training.command import positive
+from training.errors import CloudError
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+
+INTERRUPTED = 130
+"""Exit status after Ctrl-C."""
+
+
+@dataclass(frozen=True)
+class File:
+    """A file and where it goes; `there`: an object of its size is there already."""
+
+    path: Path
+    size: int
+    where: Location
+    there: bool
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("data", type=Path, help="folder of prepared data, or one file")
+    parser.add_argument("destination", help="s3://BUCKET/PREFIX")
+    parser.add_argument(
+        "--parallel", type=positive, default=8, help="files at once (default: %(default)s)"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="say what would be uploaded, only")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Upload; prints how many files went and how many were there."""
+    destination = location(arguments.destination)
+    s3 = client("s3", connections=arguments.parallel)
+    check_region(s3, destination.bucket)
+    files, strangers = plan(s3, arguments.data, destination)
+    if strangers:
+        print(
+            f"note: {len(strangers):,} objects below {destination} are not in {arguments.data}, "
+            f"such as {strangers[0]}; a training job would read them too"
+        )
+    if arguments.dry_run:
+        _show(s3, files)
+        return 0
+    try:
+        sent = upload(s3, files, arguments.parallel)
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on from here", file=sys.stderr)
+        return INTERRUPTED
+    size = sum(file.size for file in sent)
+    print(
+        f"{destination}: {len(sent):,} files uploaded and verified ({size:,} bytes), "
+        f"{len(files) - len(sent):,} were there already"
+    )
+    return 0
+
+
+def plan(s3: S3Client, data: Path, destination: Location) -> tuple[list[File], list[str]]:
+    """The files to upload, and the keys below the destination that are none of them.
+
+    Raises:
+        CloudError: there is no data, or the bucket cannot be listed.
+    """
+    if data.is_dir():
+        paths = sorted(path for path in data.rglob("*") if path.is_file())
+        names = {path: path.relative_to(data) for path in paths}
+    else:
+        names = {data: Path(data.name)} if data.is_file() else {}
+    names = {
+        path: name
+        for path, name in names.items()
+        if not any(part.startswith(".") for part in name.parts)
+    }
+    if not names:
+        raise CloudError(f"{data} does not exist or holds no files")
+    there = {found.key: found.size for found in stored(s3, destination)}
+    files = []
+    for path, name in names.items():
+        key = "/".join(filter(None, (destination.key, name.as_posix())))
+        size = path.stat().st_size
+        files.append(File(path, size, Location(destination.bucket, key), there.get(key) == size))
+    ours = {file.where.key for file in files}
+    return files, [key for key in there if key not in ours]
+
+
+def upload(s3: S3Client, files: list[File], parallel: int) -> list[File]:
+    """Upload those files that are not there already, with a progress bar, and give them.
+
+    Raises:
+        CloudError: S3 refuses, or what arrived is not what was sent.
+    """
+    # disable=None: no bar where the output is no terminal.
+    total = sum(file.size for file in files)
+    bar = tqdm(desc="uploading", total=total, unit="B", unit_scale=True, disable=None)
+    with bar, ThreadPoolExecutor(max_workers=parallel) as pool:
+        waiting = {pool.submit(_send, s3, file, bar.update): file for file in files}
+        try:
+            return [waiting[done] for done in as_completed(waiting) if done.result()]
+        except BaseException:  # also Ctrl-C: what runs is finished, what waits is not begun
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _send(s3: S3Client, file: File, progress: parts.Progress) -> bool:
+    """Whether the file had to be uploaded."""
+    sha256 = sha256_of(file.path)
+    expected = (file.size, sha256)
+    with plain_errors(f"uploading {file.path} to {file.where}"):
+        if file.there and parts.stored_sha256(s3, file.where) == expected:
+            progress(file.size)
+            return False
+        parts.put(s3, file.path, file.where, sha256, progress)
+        if parts.stored_sha256(s3, file.where) == expected:
+            return True
+        # Parts of an older file were gone on with, and the metadata is that one's: once more.
+        parts.forget(s3, file.where)
+        parts.put(s3, file.path, file.where, sha256, lambda _: None)
+        if parts.stored_sha256(s3, file.where) == expected:
+            return True
+    raise CloudError(
+        f"{file.where} is not what was sent from {file.path}: was the file changed meanwhile? Run "
+        "this again"
+    )
+
+
+def _show(s3: S3Client, files: list[File]) -> None:
+    for file in files:
+        same = False
+        if file.there:
+            with plain_errors(f"looking at {file.where}"):
+                same = parts.stored_sha256(s3, file.where) == (file.size, sha256_of(file.path))
+        doing = "is there already:" if same else "would upload"
+        print(f"{doing} {file.where} ({file.size:,} bytes)")

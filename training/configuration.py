@@ -1,0 +1,50 @@
+"""Flags in a file: `train --config FILE`, as `cloud tune` writes one of its best trial."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from training.errors import TrainingError
+
+CONFIG_HELP = 'JSON of flags without their dashes, such as {"learning-rate": 0.05}'
+
+
+def with_config(argv: Sequence[str]) -> list[str]:
+    """The command line with `--config FILE` replaced by the flags in it, which others override.
+
+    Args:
+        argv: the arguments; a command's name may stand first.
+
+    Raises:
+        TrainingError: the file cannot be read, or is no JSON object of flags and single values.
+    """
+    rest, flags = [], []
+    words = iter(argv)
+    for word in words:
+        name, equals, value = word.partition("=")
+        if name != "--config":
+            rest.append(word)
+            continue
+        file = value if equals else next(words, "")
+        flags += _flags(Path(file))
+    # Of a flag that is given twice, argparse takes the later one.
+    first = 1 if rest and not rest[0].startswith("-") else 0
+    return rest[:first] + flags + rest[first:]
+
+
+def _flags(file: Path) -> list[str]:
+    try:
+        values = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, ValueError) as error:
+        raise TrainingError(f"--config {file}: cannot be read: {error}") from error
+    if not isinstance(values, dict):
+        raise TrainingError(f"--config {file}: expected {CONFIG_HELP}")
+    flags = []
+    for name, value in values.items():
+        if not isinstance(value, str | int | float | bool):
+            raise TrainingError(f"--config {file}: {name} must be one value, not {value!r}")
+        text = value if isinstance(value, str) else json.dumps(value)
+        flags.append(f"--{name}={text}")
+    return flags
