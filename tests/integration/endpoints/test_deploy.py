@@ -1,0 +1,230 @@
+"""`cloud deploy`, from a first endpoint to what goes wrong."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.app.conftest import write_artifact
+from tests.integration.endpoints.conftest import shown
+from training.__main__ import main
+
+pytestmark = pytest.mark.aws
+
+
+def test_deploy_and_again(cloud):
+    cloud.plan(looks=2)
+    status, out, err = cloud.deploy("1", "--max-instances", "3", "--invocations", "300")
+
+    assert (status, err) == (0, "")
+    assert "garments: Creating" in out
+    assert "garments: InService" in out
+    assert "3 golden images answered as they should" in out
+    assert "1 to 3 machines, 300 requests a minute for each" in out
+    made = sorted(cloud.left())
+    assert [re.sub("[0-9a-f]{8}$", "HASH", name) for name in made] == [
+        "endpoint/garments/variant/AllTraffic",
+        "garments",
+        "garments-1-2-3-HASH",
+        "garments-1-2-3-HASH",
+        "garments-5xx",
+        "garments-latency",
+    ]
+    before = cloud.endpoint()
+
+    status, out, _ = cloud.deploy("1", "--max-instances", "3", "--invocations", "300", "--dry-run")
+    assert (status, shown(out)) == (0, ["InvokeEndpoint"] * 3)
+
+    status, out, _ = cloud.deploy("1", "--max-instances", "3", "--invocations", "300")
+    assert status == 0
+    assert "is InService with garments-1-2-3" in out
+    assert sorted(cloud.left()) == made
+    assert cloud.endpoint()["LastModifiedTime"] == before["LastModifiedTime"]
+
+
+def test_a_dry_run_makes_nothing(cloud):
+    status, out, _ = cloud.deploy("1", "--dry-run", "--max-instances", "3", "--invocations", "9")
+
+    assert status == 0
+    assert shown(out) == [
+        "CreateModel",
+        "CreateEndpointConfig",
+        "PutMetricAlarm",
+        "PutMetricAlarm",
+        "CreateEndpoint",
+        "RegisterScalableTarget",
+        "PutScalingPolicy",
+        *["InvokeEndpoint"] * 3,
+    ]
+    assert cloud.artifact.sha256 in out
+    assert cloud.left() == []
+
+
+def test_an_update_is_a_canary_under_alarms(cloud):
+    assert cloud.deploy("1", "--instances", "4")[0] == 0
+    first = cloud.endpoint()["EndpointConfigName"]
+    cloud.plan(looks=1)
+    status, out, _ = cloud.deploy("2", "--instances", "4", "--canary-percent", "50")
+
+    assert status == 0
+    assert "garments: Updating" in out
+    endpoint = cloud.endpoint()
+    assert endpoint["EndpointConfigName"] != first
+    assert endpoint["LastDeploymentConfig"] == {
+        "BlueGreenUpdatePolicy": {
+            "TrafficRoutingConfiguration": {
+                "Type": "CANARY",
+                "CanarySize": {"Type": "INSTANCE_COUNT", "Value": 2},
+                "WaitIntervalInSeconds": 300,
+            },
+            "TerminationWaitInSeconds": 300,
+        },
+        "AutoRollbackConfiguration": {
+            "Alarms": [{"AlarmName": "garments-5xx"}, {"AlarmName": "garments-latency"}]
+        },
+    }
+
+
+def test_one_machine_and_an_alarm_that_is_on(cloud):
+    cloud.deploy("1")
+    cloud.aws.client("cloudwatch").set_alarm_state(
+        AlarmName="garments-5xx", StateValue="ALARM", StateReason="a test"
+    )
+    status, out, _ = cloud.deploy("2")
+
+    assert status == 0
+    assert "one machine is too few for a canary" in out
+    assert "the alarm garments-5xx is on already" in out
+    last = cloud.endpoint()["LastDeploymentConfig"]
+    routing = last["BlueGreenUpdatePolicy"]["TrafficRoutingConfiguration"]
+    assert routing["Type"] == "ALL_AT_ONCE"
+    assert last["AutoRollbackConfiguration"] == {"Alarms": [{"AlarmName": "garments-latency"}]}
+
+
+def test_an_update_that_was_undone(cloud):
+    cloud.deploy("1")
+    cloud.plan(looks=1, end="Undone", reason="Alarm garments-5xx tripped during deployment.")
+    status, _, err = cloud.deploy("2")
+
+    assert status == 2
+    assert "was undone: garments has garments-1-2-3-" in err
+    assert "Alarm garments-5xx tripped" in err
+
+
+def test_scaling_comes_off_for_another_kind_of_machine(cloud):
+    scaling = ["--max-instances", "3", "--invocations", "300"]
+    cloud.deploy("1", "--instances", "2", *scaling)
+    status, _, err = cloud.deploy("1", "--instances", "2", "--instance-type", "ml.c5.2xlarge")
+    assert status == 2
+    assert "say how it shall scale there" in err
+
+    status, out, _ = cloud.deploy(
+        "1", "--instances", "2", "--instance-type", "ml.c5.2xlarge", *scaling
+    )
+    assert status == 0
+    assert "endpoint/garments/variant/AllTraffic" in cloud.left()
+    assert "2 to 3 machines" in out
+
+    cloud.deploy("2", "--instances", "2", "--instance-type", "ml.c5.2xlarge")
+    assert "endpoint/garments/variant/AllTraffic" in cloud.left()
+
+
+def test_serverless(cloud):
+    status, _, err = cloud.deploy("1", "--serverless", "--max-instances", "3")
+    assert (status, "serverless scales by itself" in err) == (2, True)
+    assert cloud.deploy("1", "--serverless", "--memory", "2048")[0] == 0
+    status, _, _ = cloud.deploy("2", "--serverless", "--memory", "2048")
+    assert status == 0
+    assert cloud.endpoint()["ProductionVariants"][0]["CurrentServerlessConfig"] == {
+        "MemorySizeInMB": 2048,
+        "MaxConcurrency": 5,
+    }
+    assert "LastDeploymentConfig" not in cloud.endpoint()
+
+
+def test_another_model_answers(cloud, tmp_path, capsys):
+    """The artifact says one thing, the endpoint another."""
+    other = write_artifact(tmp_path / "model.pt", temperature=0.5)
+    assert main(["publish", str(other.path), "s3://shop/other", "--tar"]) == 0
+    status, out, _ = cloud.deploy("1", model="s3://shop/other/1.2.3/model.tar.gz")
+
+    assert status == 1
+    assert "golden image 0: answered by another model" in out
+    assert "rollback garments" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--role", "Nobody"], "there is no such role"),
+        (["--role", "arn:aws:iam::123456789012:role/Nobody"], "SageMaker may not use the role"),
+        (["--instance-type", "ml.p3.16xlarge"], "a quota of this account is reached"),
+        (["--max-instances", "2"], "needs --invocations"),
+        (
+            ["--instances", "3", "--max-instances", "2", "--invocations", "1"],
+            "less than the 3 that there are at least",
+        ),
+    ],
+)
+def test_refusals_in_plain_words(cloud, arguments, said):
+    status, _, err = cloud.deploy("1", *arguments)
+    assert status == 2
+    assert said in err
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        ("s3://shop/models/garments/9.9.9/", "publish the release with --tar"),
+        ("s3://nowhere/model.tar.gz", "there is no such bucket"),
+        ("s3://shop/models/garments/1.2.3/model.pt.tar.gz", "is not there"),
+        ("models/garments", "no S3 address"),
+    ],
+)
+def test_a_model_that_is_not_there(cloud, model, said):
+    status, _, err = cloud.deploy("1", model=model)
+    assert status == 2
+    assert said in err
+
+
+def test_a_failed_endpoint_tells_why(cloud):
+    cloud.plan(
+        looks=1,
+        end="Failed",
+        reason="The primary container for production variant AllTraffic did not pass the ping "
+        "health check. Please check CloudWatch logs for this endpoint.",
+    )
+    status, _, err = cloud.deploy("1")
+    assert status == 2
+    assert "garments is Failed. AWS says: The primary container" in err
+    assert "did not answer /ping in time" in err
+    assert "/aws/sagemaker/Endpoints/garments" in err
+
+    status, _, err = cloud.deploy("2")
+    assert status == 2
+    assert "cloud delete garments" in err
+
+
+def test_a_deployment_that_takes_too_long_is_taken_up_again(cloud, monkeypatch):
+    cloud.deploy("1")
+    cloud.plan(looks=10_000)
+    monkeypatch.setattr("training.cloud.waiting.sleep", lambda _: None)
+    clock = iter(range(0, 1000, 50))
+    monkeypatch.setattr("training.cloud.waiting.monotonic", lambda: next(clock))
+    status, _, err = cloud.deploy("2", "--timeout", "2")
+    assert status == 2
+    assert "not done after 2:30; AWS goes on with it" in err
+
+    status, _, err = cloud.deploy("3")
+    assert status == 2
+    assert "garments is Updating, to garments-1-2-3-" in err
+
+
+def test_a_model_in_another_region(cloud):
+    elsewhere = {"LocationConstraint": "eu-west-1"}
+    cloud.aws.client("s3").create_bucket(Bucket="far", CreateBucketConfiguration=elsewhere)
+    assert main(["publish", str(cloud.artifact.path), "s3://far/garments", "--tar"]) == 0
+    status, _, err = cloud.deploy("1", model="s3://far/garments/1.2.3/")
+    assert status == 2
+    assert "s3://far lies in eu-west-1" in err

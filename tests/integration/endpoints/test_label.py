@@ -1,0 +1,172 @@
+"""`cloud label`: transform jobs of the stand-in post the photos to the real container."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+from PIL import Image
+
+from tests.app.conftest import encode, photo
+from tests.integration.endpoints.conftest import Cloud, shown
+
+pytestmark = pytest.mark.aws
+
+
+PHOTOS, OUT = "s3://shop/photos", "s3://shop/labels"
+
+
+@pytest.fixture
+def photos(cloud: Cloud) -> dict[str, bytes]:
+    """Five photos and what else lies about, in a bucket beside a deployed endpoint."""
+    assert cloud.deploy("1")[0] == 0
+    files = {
+        f"{n}.png": encode(Image.new("RGB", (60, 60), (40 * n, 90, 30)), "PNG") for n in (1, 2)
+    }
+    files |= {"shoes/1.png": encode(photo(), "PNG"), "shoes/3.jpg": encode(photo(300, 200), "JPEG")}
+    files["damaged.jpg"] = encode(photo(), "JPEG")[:500]
+    s3 = cloud.aws.client("s3")
+    for name, body in {**files, "shoes/": b""}.items():
+        s3.put_object(Bucket="shop", Key=f"photos/{name}", Body=body)
+    return files
+
+
+def lines(text: str | bytes) -> dict[str, dict]:
+    rows = [json.loads(line) for line in text.splitlines()]
+    return {row["file"]: row for row in rows}
+
+
+def jobs(cloud: Cloud) -> list[dict]:
+    sagemaker = cloud.aws.client("sagemaker")
+    listed = sagemaker.list_transform_jobs()["TransformJobSummaries"]
+    names = [one["TransformJobName"] for one in listed]
+    return [sagemaker.describe_transform_job(TransformJobName=name) for name in names]
+
+
+def sent(cloud: Cloud, job: dict) -> list[str]:
+    """The photos of a job."""
+    url = job["TransformInput"]["DataSource"]["S3DataSource"]["S3Uri"]
+    bucket, _, key = url.removeprefix("s3://").partition("/")
+    body = cloud.aws.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
+    assert json.loads(body)[0] == {"prefix": f"{PHOTOS}/"}
+    return sorted(json.loads(body)[1:])
+
+
+def test_label_everything_and_again(cloud, photos, tmp_path):
+    cloud.plan(looks=2)
+    output = tmp_path / "labels.jsonl"
+    arguments = ["label", PHOTOS, OUT, "--endpoint", "garments", "--output", str(output)]
+    status, out, err = cloud.run(*arguments)
+
+    assert (status, err) == (0, "")
+    assert "InProgress" in out
+    rows = lines(output.read_text())
+    assert sorted(rows) == sorted(photos)
+    assert rows["damaged.jpg"]["code"] == "corrupt_image"
+    labelled = [row for row in rows.values() if "label" in row]
+    assert all(row["model"]["sha256"] == cloud.artifact.sha256 for row in labelled)
+    counted = re.findall(r"^(\S.*\S) {2,}(\d+) {2,}(\d+)$", out, re.MULTILINE)
+    review = sum(row["needs_review"] for row in labelled)
+    assert counted[-1] == ("all", "4", str(review))
+    assert sum(int(photos) for _, photos, _ in counted[:-1]) == 4
+    assert "without a label: 1 (corrupt_image)" in out
+    [job] = jobs(cloud)
+    assert job["ModelName"].startswith("garments-1-2-3-")
+    assert job["TransformResources"] == {"InstanceType": "ml.c5.xlarge", "InstanceCount": 1}
+
+    first = output.read_text()
+    status, out, _ = cloud.run(*arguments)
+    assert status == 0
+    assert "has done this already" in out
+    assert output.read_text() == first
+    assert len(jobs(cloud)) == 1
+
+    status, out, _ = cloud.run(*arguments, "--again")
+    assert status == 0
+    assert len(jobs(cloud)) == 2
+    assert sent(cloud, jobs(cloud)[1]) == sorted(photos)
+
+
+def test_a_new_photo_is_another_job(cloud, photos):
+    arguments = ["label", PHOTOS, OUT, "--endpoint", "garments", "--output", f"{OUT}/all.jsonl"]
+    assert cloud.run(*arguments)[0] == 0
+    s3 = cloud.aws.client("s3")
+    s3.put_object(Bucket="shop", Key="photos/new.png", Body=photos["1.png"])
+    assert cloud.run(*arguments)[0] == 0
+    assert len(jobs(cloud)) == 2
+    body = s3.get_object(Bucket="shop", Key="labels/all.jsonl")["Body"].read()
+    assert sorted(lines(body)) == sorted([*photos, "new.png"])
+
+
+def test_after_a_failure_only_the_rest_is_sent(cloud, photos, tmp_path):
+    large = b"0" * (10 * 1024**2 + 1)
+    cloud.aws.client("s3").put_object(Bucket="shop", Key="photos/large.png", Body=large)
+    cloud.plan(lost="2.png", reason="InternalServerError: a machine was lost.")
+    output = tmp_path / "labels.jsonl"
+    arguments = ["label", PHOTOS, OUT, "--endpoint", "garments", "--output", str(output)]
+    status, out, _ = cloud.run(*arguments)
+
+    assert status == 1
+    assert "6 photos, 1 of them too large" in out
+    assert "is Failed. AWS says: InternalServerError: a machine was lost." in out
+    assert "without a label: 1 (no_answer)" in out
+    assert "Run the same command again" in out
+    rows = lines(output.read_text())
+    assert rows["2.png"]["code"] == "no_answer"
+    assert rows["large.png"]["code"] == "body_too_large"
+    assert sent(cloud, jobs(cloud)[0]) == sorted(photos)
+
+    cloud.plan()
+    status, out, _ = cloud.run(*arguments)
+    assert status == 0
+    assert "has failed; 1 photos have no answer yet" in out
+    assert sent(cloud, jobs(cloud)[1]) == ["2.png"]
+    assert "label" in lines(output.read_text())["2.png"]
+    assert sorted(lines(output.read_text())) == sorted([*photos, "large.png"])
+
+    assert cloud.run(*arguments)[0] == 0
+    assert len(jobs(cloud)) == 2
+
+
+def test_a_running_job_is_followed(cloud, photos, monkeypatch, tmp_path):
+    output = str(tmp_path / "labels.jsonl")
+    arguments = ["label", PHOTOS, OUT, "--endpoint", "garments", "--output", output]
+    cloud.plan(looks=5)
+    with monkeypatch.context() as patched:
+        patched.setattr("training.cloud.waiting.sleep", _interrupt)
+        status, _, err = cloud.run(*arguments)
+    assert status == 2
+    assert "no longer waiting; AWS goes on with it" in err
+    status, out, _ = cloud.run(*arguments)
+    assert status == 0
+    assert "is running already" in out
+    assert len(jobs(cloud)) == 1
+
+
+def _interrupt(_: float) -> None:
+    raise KeyboardInterrupt
+
+
+def test_a_dry_run_starts_nothing(cloud, photos):
+    status, out, _ = cloud.run("label", PHOTOS, OUT, "--endpoint", "garments", "--dry-run")
+    assert (status, shown(out)) == (0, ["PutObject", "CreateTransformJob"])
+    assert jobs(cloud) == []
+    listed = cloud.aws.client("s3").list_objects_v2(Bucket="shop", Prefix="labels/")
+    assert listed["KeyCount"] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([PHOTOS, OUT, "--model-name", "none"], "there is no model none"),
+        ([PHOTOS, OUT, "--endpoint", "none"], "there is no endpoint none"),
+        (["s3://shop/none", OUT, "--endpoint", "garments"], "holds no photos"),
+        (["s3://none/photos", OUT, "--endpoint", "garments"], "there is no such bucket"),
+        (["photos", OUT, "--endpoint", "garments"], "is no S3 address"),
+    ],
+)
+def test_refusals_in_plain_words(cloud, photos, arguments, said):
+    status, _, err = cloud.run("label", *arguments)
+    assert status == 2
+    assert said in err

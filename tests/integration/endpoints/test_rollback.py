@@ -1,0 +1,88 @@
+"""`cloud rollback`: to which config, and how it is known."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.integration.endpoints.conftest import shown
+
+pytestmark = pytest.mark.aws
+
+
+def test_rollback_by_the_tag_and_further(cloud):
+    names = []
+    for tag in ("1", "2", "3"):
+        assert cloud.deploy(tag, "--instances", "2")[0] == 0
+        names.append(cloud.endpoint()["EndpointConfigName"])
+    status, out, _ = cloud.run("rollback", "garments", "--dry-run")
+    assert (status, shown(out)) == (0, ["UpdateEndpoint", *["InvokeEndpoint"] * 3])
+
+    status, out, _ = cloud.run("rollback", "garments", "--yes")
+    assert status == 0
+    assert f"from {names[2]} to {names[1]}, by the tag that deploy left" in out
+    assert "3 golden images answered" in out
+    assert cloud.endpoint()["EndpointConfigName"] == names[1]
+    routing = cloud.endpoint()["LastDeploymentConfig"]["BlueGreenUpdatePolicy"]
+    assert routing["TrafficRoutingConfiguration"]["Type"] == "CANARY"
+
+    assert cloud.run("rollback", "garments", "--yes")[0] == 0
+    assert cloud.endpoint()["EndpointConfigName"] == names[0]
+    status, _, err = cloud.run("rollback", "garments", "--yes")
+    assert status == 2
+    assert f"had no config before {names[0]} that is known" in err
+    assert names[2] in err
+
+
+def test_rollback_to_a_config_can_be_repeated(cloud):
+    cloud.deploy("1")
+    first = cloud.endpoint()["EndpointConfigName"]
+    cloud.deploy("2")
+    for _ in range(2):
+        status, out, _ = cloud.run("rollback", "garments", "--to", first, "--yes", "--at-once")
+        assert status == 0
+        assert cloud.endpoint()["EndpointConfigName"] == first
+    assert "is InService with" in out
+
+
+def test_rollback_without_a_tag_goes_by_age(cloud):
+    cloud.deploy("1")
+    first = cloud.endpoint()["EndpointConfigName"]
+    cloud.deploy("2")
+    sagemaker = cloud.aws.client("sagemaker")
+    current = cloud.endpoint()["EndpointConfigName"]
+    arn = sagemaker.describe_endpoint_config(EndpointConfigName=current)["EndpointConfigArn"]
+    sagemaker.delete_tags(
+        ResourceArn=arn[0] if isinstance(arn, list) else arn, TagKeys=["garment-classifier:before"]
+    )
+    status, out, _ = cloud.run("rollback", "garments", "--yes")
+    assert status == 0
+    assert f"to {first}, the newest that is older" in out
+
+
+def test_rollback_asks(cloud, monkeypatch):
+    cloud.deploy("1")
+    cloud.deploy("2")
+    current = cloud.endpoint()["EndpointConfigName"]
+    monkeypatch.setattr("builtins.input", lambda _: "n")
+    assert cloud.run("rollback", "garments")[0] == 1
+    assert cloud.endpoint()["EndpointConfigName"] == current
+
+
+def test_rollback_to_what_is_gone(cloud):
+    cloud.deploy("1")
+    first = cloud.endpoint()["EndpointConfigName"]
+    cloud.deploy("2")
+    cloud.aws.client("sagemaker").delete_endpoint_config(EndpointConfigName=first)
+    status, _, err = cloud.run("rollback", "garments", "--yes")
+    assert status == 2
+    assert f"cannot go back to {first}: it is no longer there" in err
+
+
+def test_rollback_over_a_change_of_machines_keeps_the_scaling(cloud):
+    scaling = ["--max-instances", "3", "--invocations", "300"]
+    cloud.deploy("1", *scaling)
+    cloud.deploy("1", "--instance-type", "ml.c5.2xlarge", *scaling)
+    status, out, _ = cloud.run("rollback", "garments", "--yes")
+    assert status == 0
+    assert "scaling: 1 to 3 machines, 300 requests a minute for each" in out
+    assert "endpoint/garments/variant/AllTraffic" in cloud.left()

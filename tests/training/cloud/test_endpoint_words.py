@@ -1,0 +1,113 @@
+"""What the commands for endpoints say: reasons, tables, progress; and which names they take."""
+
+import argparse
+import io
+
+import pytest
+
+from training.cloud.buckets import location
+from training.cloud.endpoint.arguments import agreed, endpoint_name, share, variable
+from training.cloud.endpoint.rollout import explain
+from training.cloud.labelling.labels import Counts
+from training.cloud.labelling.photos import Photo, answer_to
+from training.cloud.waiting import wait_until_done
+from training.errors import CloudError
+
+
+@pytest.mark.parametrize(
+    ("reason", "meant"),
+    [
+        ("The container did not pass the ping health check.", "answer /ping in time"),
+        ("Unable to provision: InsufficientInstanceCapacity error", "another --instance-type"),
+        ("Failed to download model data for container", "s3:GetObject"),
+        ("Could not pull the image from ECR", "endpoint-role.json"),
+        ("Alarm garments-5xx tripped", "An alarm went off"),
+        (None, "AWS gives no reason"),
+    ],
+)
+def test_reasons_and_what_to_do(reason, meant):
+    said = explain(reason, "garments")
+    assert meant in said
+    assert "/aws/sagemaker/Endpoints/garments" in said
+
+
+@pytest.mark.parametrize("name", ["g", "garments-2", "a" * 40])
+def test_names_that_are_taken(name):
+    assert endpoint_name(name) == name
+
+
+@pytest.mark.parametrize("name", ["", "Garments", "a_b", "a--b", "-a", "a-", "a" * 41])
+def test_names_that_are_refused(name):
+    with pytest.raises(argparse.ArgumentTypeError, match="small letters"):
+        endpoint_name(name)
+
+
+def test_settings_of_the_container():
+    assert variable("GARMENT_THREADS=2") == ("GARMENT_THREADS", "2")
+    assert variable("A=b=c") == ("A", "b=c")
+    for wrong in ("GARMENT_THREADS", "1A=2", "=2"):
+        with pytest.raises(argparse.ArgumentTypeError, match="NAME=VALUE"):
+            variable(wrong)
+
+
+@pytest.mark.parametrize("wrong", ["5 %", "1.1", "-0.1", "nan"])
+def test_shares(wrong):
+    assert share("0.05") == 0.05
+    with pytest.raises(argparse.ArgumentTypeError, match="from 0 to 1"):
+        share(wrong)
+
+
+def test_nobody_there_is_no_yes(monkeypatch, capsys):
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    assert not agreed("Delete?")
+    assert "give --yes" in capsys.readouterr().out
+    monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
+    assert agreed("Delete?")
+
+
+def test_the_table_of_labels():
+    counts = Counts()
+    for label, review in [("Bag", False), ("Coat", True), ("Coat", False)]:
+        counts.add({"label": label, "needs_review": review})
+    counts.add({"code": "corrupt_image"})
+    assert counts.table().splitlines() == [
+        "label           photos  to review",
+        "Coat                 2          1",
+        "Bag                  1          0",
+        "all                  3          1",
+        "without a label: 1 (corrupt_image)",
+    ]
+
+
+@pytest.mark.parametrize(
+    "there", ["shoes/1.png.out", "photos/shoes/1.png.out", "2026/photos/shoes/1.png.out"]
+)
+def test_where_a_job_may_put_an_answer(there):
+    photo = Photo("2026/photos/shoes/1.png", "shoes/1.png", "tag", 9)
+    where = location("s3://shop/2026/photos/")
+    assert answer_to(photo, where, {there, "1.png.out", "2.png.out"}) == there
+    assert answer_to(photo, where, {"1.png.out"}) is None
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_progress_is_one_line_on_a_terminal(monkeypatch):
+    monkeypatch.setattr("training.cloud.waiting.sleep", lambda _: None)
+    looks = iter([(False, "Creating"), (False, "Creating"), (True, "InService")])
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stdout", terminal)
+    wait_until_done(lambda: next(looks), 60, "Run it again")
+    assert terminal.getvalue().count("\n") == 1
+    assert terminal.getvalue().endswith("0:00  InService\n")
+
+
+def test_ctrl_c_says_that_aws_goes_on(monkeypatch, capsys):
+    def interrupt(_: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("training.cloud.waiting.sleep", interrupt)
+    with pytest.raises(CloudError, match=r"AWS goes on with it\. Run it again"):
+        wait_until_done(lambda: (False, "Creating"), 60, "Run it again")

@@ -1,0 +1,1 @@
+"""What deploying, watching, going back and deleting are made of."""

@@ -1,0 +1,67 @@
+"""The proof of a deployment: the artifact's golden images, answered by the endpoint itself."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from app.artifact import CATEGORIES, Golden
+from training.cloud.aws import plain_errors, show_request
+from training.cloud.calls import Calls
+
+TOLERANCE = 0.02
+"""In probability, as `app.artifact.Golden` has it: the endpoint may compute in bfloat16."""
+
+
+def check_golden(calls: Calls, endpoint: str, golden: Sequence[Golden], sha256: str) -> bool:
+    """Send each golden image, compare the answers, and print what was found.
+
+    Raises:
+        CloudError: the endpoint does not answer.
+    """
+    wrong, worst = [], 0.0
+    if calls.offline:
+        _show(endpoint, "each golden image of the artifact")
+    for number, image in enumerate(golden):
+        if calls.dry_run:
+            _show(endpoint, f"golden image {number}, {len(image.png)} bytes")
+            continue
+        with plain_errors(f"sending golden image {number} to {endpoint}"):
+            runtime = calls.client("sagemaker-runtime")
+            answer = runtime.invoke_endpoint(**_request(endpoint, image.png))["Body"].read()
+        said, difference = _compare(answer, image, sha256)
+        worst = max(worst, difference)
+        if said:
+            wrong.append(f"golden image {number}: {said}")
+    for line in wrong:
+        print(line)
+    if not wrong and golden and not calls.dry_run:
+        print(f"{len(golden)} golden images answered as they should, to within {worst:.4f}")
+    return not wrong
+
+
+def _request(endpoint: str, body: bytes | str) -> dict[str, Any]:
+    kinds = {"ContentType": "image/png", "Accept": "application/json"}
+    return {"EndpointName": endpoint, **kinds, "Body": body}
+
+
+def _show(endpoint: str, body: str) -> None:
+    show_request("sagemaker-runtime", "InvokeEndpoint", _request(endpoint, body))
+
+
+def _compare(answer: bytes, image: Golden, sha256: str) -> tuple[str, float]:
+    """What is wrong with an answer, and the largest difference in probability."""
+    try:
+        said = json.loads(answer)
+        label, model = said["label"], said["model"]["sha256"]
+        got = {one["label"]: float(one["probability"]) for one in said["probabilities"]}
+        pairs = [(got[name], image.probabilities[i]) for i, name in enumerate(CATEGORIES)]
+    except (ValueError, KeyError, TypeError):
+        return f"no answer of this service: {answer[:200]!r}", 1.0
+    difference = max(abs(one - other) for one, other in pairs)
+    if model != sha256:
+        return f"answered by another model, with SHA-256 {model}", difference
+    if label != image.label or difference > TOLERANCE:
+        return f"{label}, off by {difference:.4f}; {image.label} is right", difference
+    return "", difference

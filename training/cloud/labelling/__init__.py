@@ -1,0 +1,1 @@
+"""What labelling in bulk is made of: photos, Batch Transform jobs, and their answers."""

@@ -1,0 +1,145 @@
+"""Bring back the endpoint config that was in service before.
+
+Which one that is, `deploy` has noted in a tag on the config that is in service now; where there is
+no such tag, it is the newest config of the endpoint that is older. Traffic moves as in an update:
+by a canary under the alarms, but for those that are on already, which would stop this too. At last
+the golden images of the model that is back are sent. Configs that were rolled back stay, and can be
+deployed again. Another rollback goes one further back; --to names the config, and can be repeated.
+
+    python -m training cloud rollback garments
+    python -m training cloud rollback garments --to garments-1-0-0-1a2b3c4d --at-once --yes
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from app.artifact import ArtifactError
+from training.cloud.calls import Calls
+from training.cloud.endpoint.arguments import (
+    add_canary,
+    add_dry_run,
+    add_timeout,
+    add_yes,
+    agreed,
+    canary_of,
+    endpoint_name,
+)
+from training.cloud.endpoint.golden import check_golden
+from training.cloud.endpoint.releases import fetch_release
+from training.cloud.endpoint.requests import Instances, Serverless
+from training.cloud.endpoint.rollout import is_needed, update, wait_for_service
+from training.cloud.endpoint.scaling import clear_scaling, scaling_now, set_scaling
+from training.cloud.endpoint.state import (
+    configs_of,
+    existing_endpoint,
+    find_config,
+    find_endpoint,
+    find_model,
+    models_of,
+    tags_of,
+)
+from training.errors import CloudError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("endpoint", type=endpoint_name)
+    parser.add_argument("--to", metavar="CONFIG", help="this config, and not the one before")
+    add_canary(parser)
+    add_timeout(parser, 60)
+    add_yes(parser)
+    add_dry_run(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Roll back one endpoint; 1 when the user does not agree, or the model answers wrongly."""
+    calls, endpoint = Calls(arguments.dry_run), arguments.endpoint
+    found = find_endpoint(calls, endpoint)
+    if calls.offline:
+        # Two machines stand for those that there are.
+        wanted, moves = arguments.to or "CONFIG-BEFORE", canary_of(arguments)
+        unseen = {"EndpointName": endpoint}
+        update(calls, unseen, wanted, instances=2, canary=moves, keep_count=False)
+        return 0
+    found = found or existing_endpoint(calls, endpoint)
+    current = found["EndpointConfigName"]
+    if arguments.to:
+        wanted, why = arguments.to, "as --to says"
+    else:
+        wanted, why = config_before(calls, endpoint, current)
+    config = _usable(calls, endpoint, wanted)
+    needed = is_needed(found, wanted)
+    print(f"{endpoint}: from {current} to {wanted}, {why}")
+    if needed and not (arguments.yes or calls.dry_run or agreed("Roll back?")):
+        return 1
+    scaling = scaling_now(calls, endpoint)
+    hardware = _hardware(config["ProductionVariants"][0])
+    if needed:
+        update(
+            calls,
+            found,
+            wanted,
+            instances=getattr(hardware, "count", None),
+            canary=canary_of(arguments),
+            keep_count=clear_scaling(calls, found, hardware, scaling),
+        )
+    if not calls.dry_run:
+        wait_for_service(calls, endpoint, wanted, arguments.timeout * 60)
+    set_scaling(calls, endpoint, scaling if isinstance(hardware, Instances) else None)
+    return 0 if _answers(calls, endpoint, models_of(config)) else 1
+
+
+def config_before(calls: Calls, endpoint: str, current: str) -> tuple[str, str]:
+    """The config that was in service before `current`, and how that is known.
+
+    Raises:
+        CloudError: there was none, by all that is known.
+    """
+    described = find_config(calls, current)
+    before = tags_of(calls, described["EndpointConfigArn"]).get("before") if described else None
+    if before:
+        return before, "by the tag that deploy left"
+    names = [config.name for config in configs_of(calls, endpoint)]
+    older = names[names.index(current) + 1 :] if current in names else []
+    if not older:
+        others = ", ".join(name for name in names if name != current) or "none"
+        raise CloudError(
+            f"{endpoint} had no config before {current} that is known. Choose one with --to; "
+            f"there is: {others}"
+        )
+    return older[0], "the newest that is older, as no tag tells"
+
+
+def _usable(calls: Calls, endpoint: str, name: str) -> dict[str, Any]:
+    config = find_config(calls, name)
+    gone = (
+        [] if config is None else [one for one in models_of(config) if not find_model(calls, one)]
+    )
+    if config is None or gone:
+        missing = f"its model {gone[0]}" if gone else "it"
+        raise CloudError(
+            f"{endpoint} cannot go back to {name}: {missing} is no longer there. Choose another "
+            "config with --to, or deploy the version again"
+        )
+    return dict(config)
+
+
+def _hardware(variant: dict[str, Any]) -> Instances | Serverless:
+    if "ServerlessConfig" in variant:
+        serverless = variant["ServerlessConfig"]
+        return Serverless(serverless["MemorySizeInMB"], serverless["MaxConcurrency"])
+    return Instances(variant["InstanceType"], variant["InitialInstanceCount"])
+
+
+def _answers(calls: Calls, endpoint: str, models: list[str]) -> bool:
+    """Whether the model that is back answers its golden images right."""
+    found = find_model(calls, models[0]) or {}
+    url = found.get("PrimaryContainer", {}).get("ModelDataUrl", "")
+    try:
+        release = fetch_release(calls, url)
+    except (CloudError, ArtifactError) as error:
+        print(f"The model was not checked, as its golden images cannot be read: {error}")
+        return True
+    return check_golden(calls, endpoint, release.golden, release.sha256)
