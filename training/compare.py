@@ -30,8 +30,9 @@ from training.networks import ARCHITECTURES
 from training.prediction import predict
 from training.reports import plots
 from training.reports.comparison import compare_report
-from training.reports.page import percent, write_report
+from training.reports.page import write_report
 from training.speed import hardware, measure_speed
+from training.wording import percent
 
 __all__ = ["add_arguments", "run"]
 

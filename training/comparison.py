@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from training.evaluation import Evaluation, Evaluations
-from training.reports.page import percent
 from training.significance import mcnemar_p
+from training.wording import percent
 
 SIGNIFICANT = 0.05
 """Below this p, a difference in accuracy is not put down to chance."""

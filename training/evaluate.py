@@ -24,8 +24,9 @@ from training.errors import DataError
 from training.evaluation import Evaluation, Evaluations, identity, measure, one_split_of
 from training.prediction import predict
 from training.reports.evaluation import evaluation_report
-from training.reports.page import percent, write_report
+from training.reports.page import write_report
 from training.reports.pictures import DRAWINGS, Pictures, draw
+from training.wording import percent
 
 __all__ = ["add_arguments", "run"]
 

@@ -8,8 +8,9 @@ from app.artifact import CATEGORIES
 from training.datasets import FOLDERS, OTHER
 from training.exploration import Exploration, SplitFacts
 from training.networks import INPUT_SIZE
-from training.reports.page import Finding, percent
+from training.reports.page import Finding
 from training.rules import MAX_CLASS_RATIO
+from training.wording import percent
 
 SHIFT = 0.25
 """Splits whose mean brightness differs by more than this share of its deviation are unlike."""

@@ -12,9 +12,9 @@ from training.reports.page import (
     Table,
     Text,
     listed,
-    percent,
     with_interval,
 )
+from training.wording import percent
 
 
 def compare_report(comparison: Comparison, picture: bytes, command: str) -> Report:

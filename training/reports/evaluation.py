@@ -8,9 +8,10 @@ from app.artifact import Artifact
 from training.calibrate import MIN_IMAGES
 from training.evaluation import Evaluations
 from training.reports.overview import overview
-from training.reports.page import Fact, Report, Section, Table, Text, listed, percent
+from training.reports.page import Fact, Report, Section, Table, Text, listed
 from training.reports.pictures import Pictures
 from training.reports.source import source_section
+from training.wording import percent
 
 
 def evaluation_report(

@@ -10,8 +10,9 @@ from training.datasets import FOLDERS
 from training.exploration import Exploration, Spread
 from training.near_duplicates import VERIFIED
 from training.reports import plots
-from training.reports.page import Fact, Finding, Picture, Report, Section, Table, Text, percent
+from training.reports.page import Fact, Finding, Picture, Report, Section, Table, Text
 from training.survey import Survey, show
+from training.wording import percent
 
 SAMPLES_PER_CLASS = 10
 PAIRS_SHOWN = 24

@@ -8,8 +8,9 @@ from app.artifact import BACKGROUNDS
 from training.calibrate import ACCEPTED_ACCURACY, COVERAGE
 from training.evaluation import Evaluation
 from training.metrics import CALIBRATION_BINS, GARMENTS_FOUND
-from training.reports.page import Finding, Section, Table, Text, listed, percent, with_interval
+from training.reports.page import Finding, Section, Table, Text, listed, with_interval
 from training.significance import FEW
+from training.wording import percent
 
 
 def overview(sources: Sequence[Evaluation]) -> Section:

@@ -15,6 +15,8 @@ from typing import Literal
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from training.wording import percent
+
 Level = Literal["good", "note", "warning"]
 
 
@@ -146,11 +148,6 @@ def write_report(report: Report, path: Path) -> None:
 
 def _data_url(content: bytes, kind: str) -> str:
     return f"data:image/{kind};base64," + base64.b64encode(content).decode()
-
-
-def percent(share: float | None, digits: int = 1) -> str:
-    """A share as text, such as `94.5 %`; a dash where there is none."""
-    return "–" if share is None else f"{share * 100:.{digits}f} %"  # noqa: RUF001  # a dash
 
 
 def with_interval(share: float | None, interval: tuple[float, float] | None) -> str:

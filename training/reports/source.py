@@ -14,12 +14,12 @@ from training.reports.page import (
     Section,
     Table,
     Text,
-    percent,
     with_interval,
 )
 from training.reports.pictures import Pictures
 from training.reports.standouts import standouts
 from training.significance import wilson_interval
+from training.wording import percent
 
 
 def source_section(evaluation: Evaluation, pictures: Pictures) -> Section:

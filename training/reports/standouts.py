@@ -5,8 +5,9 @@ from __future__ import annotations
 from training.calibrate import ACCEPTED_ACCURACY, COVERAGE
 from training.evaluation import Evaluation
 from training.reports.overview import rare_categories
-from training.reports.page import Finding, Level, listed, percent, with_interval
+from training.reports.page import Finding, Level, listed, with_interval
 from training.significance import FEW, Interval
+from training.wording import percent
 
 GOOD_CALIBRATION = 0.02
 """An ECE up to this is called good: confidences are off by two points on average."""

@@ -1,0 +1,8 @@
+"""Figures as people read them, in reports and on the terminal."""
+
+from __future__ import annotations
+
+
+def percent(share: float | None, digits: int = 1) -> str:
+    """A share as text, such as `94.5 %`; a dash where there is none."""
+    return "–" if share is None else f"{share * 100:.{digits}f} %"  # noqa: RUF001  # a dash
