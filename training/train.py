@@ -34,6 +34,7 @@ from training.export import export
 from training.mixture import default_weights, mix, named_numbers
 from training.networks import build_network
 from training.options import Options, add_arguments, from_arguments
+from training.precision import choose_precision
 from training.profiling import Profile
 from training.trainer import RunInterrupted, Trainer
 
@@ -85,18 +86,6 @@ def data_of(options: Options) -> dict[str, dict[str, Path]]:
     if not found:
         raise DataError("no data: give --data, or start this on SageMaker with a channel")
     return found
-
-
-def choose_precision(wanted: str, device: torch.device) -> torch.dtype:
-    """bfloat16 where the processor is made for it; elsewhere it would be slower than float32."""
-    if wanted == "auto":
-        if device.type == "cuda":
-            fast = torch.cuda.is_bf16_supported(including_emulation=False)
-        else:
-            known = torch.cpu.get_capabilities()
-            fast = bool(known.get("amx_bf16") or known.get("avx512_bf16"))
-        return torch.bfloat16 if fast else torch.float32
-    return torch.bfloat16 if wanted == "bfloat16" else torch.float32
 
 
 def _train(options: Options, group: Processes) -> int:
