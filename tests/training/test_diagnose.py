@@ -14,6 +14,7 @@ from torch.nn.modules import module as torch_module
 
 from training.diagnose import RULES, Diagnosis, Finding, TrainingStopped
 from training.networks import build_network, normalise
+from training.precision import is_fast_at_bfloat16
 from training.rules import ADVICE
 
 CLASSES = 4
@@ -54,6 +55,9 @@ def scale_weights(network: nn.Module, factor: float) -> None:
             parameter *= factor
 
 
+FAST = is_fast_at_bfloat16(torch.device("cpu"))
+
+
 class Run:
     """A plain training loop that calls a Diagnosis as `training/trainer.py` does."""
 
@@ -91,7 +95,7 @@ class Run:
         loss_sum = right = seen = 0.0
         order = torch.randperm(len(images), generator=torch.Generator().manual_seed(epoch))
         for part in order.split(self.batch_size):
-            with torch.autocast("cpu", torch.bfloat16):
+            with torch.autocast("cpu", torch.bfloat16, enabled=FAST):  # as training chooses it
                 logits = self.network(images[part]).float()
                 loss = F.cross_entropy(logits, labels[part], label_smoothing=self.label_smoothing)
             self.optimizer.zero_grad()
