@@ -16,6 +16,7 @@ import json
 import random
 import sys
 import tempfile
+import types
 from pathlib import Path
 
 import httpx
@@ -23,7 +24,9 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-sys.path.insert(0, str(Path(__file__).parents[2]))
+# An installed package is called `tests` as well (a part of sagemaker brings it).
+sys.modules["tests"] = types.ModuleType("tests")
+sys.modules["tests"].__path__ = [str(Path(__file__).parents[1])]
 
 from app.images import decode
 from app.payload import encode
