@@ -6,13 +6,13 @@ resumed sees what it would have seen. What is costly runs only on the images tha
 
 from __future__ import annotations
 
-import io
 import math
 
 import torch
 import torch.nn.functional as F
-from PIL import Image
 from torch import Tensor
+
+from training.jpeg import compress
 
 Generator = torch.Generator
 
@@ -157,18 +157,9 @@ def _few_pixels(batch: Tensor, _strength: Tensor, _generator: Generator) -> Tens
 
 
 def _jpeg(batch: Tensor, _strength: Tensor, generator: Generator) -> Tensor:
-    """Through a real encoder, at qualities from 25 to 90."""
+    """At qualities from 25 to 90."""
     quality = torch.randint(25, 91, (len(batch),), generator=generator, device=generator.device)
-    pixels = batch.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous().cpu()
-    result = torch.empty_like(pixels)
-    for index, level in enumerate(quality.tolist()):
-        file = io.BytesIO()
-        Image.fromarray(pixels[index].numpy()).save(file, "JPEG", quality=level)
-        with Image.open(file) as decoded:
-            result[index] = torch.frombuffer(
-                bytearray(decoded.tobytes()), dtype=torch.uint8
-            ).reshape(pixels[index].shape)
-    return result.permute(0, 3, 1, 2).to(batch)
+    return compress(batch.clamp(0, 255), quality)
 
 
 def _erase(batch: Tensor, _strength: Tensor, generator: Generator) -> Tensor:

@@ -12,7 +12,7 @@ from training.torchvision_cpu import torchvision as _torchvision  # noqa: F401  
 # isort: split
 from torchvision.transforms import v2
 
-Mix = Literal["none", "mixup", "cutmix"]
+Mix = Literal["none", "mixup", "cutmix", "both"]
 
 Blend = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
@@ -25,7 +25,9 @@ def make_blend(mix: Mix, outputs: int) -> Blend:
     """
     if mix == "none":
         return lambda images, labels: (images, labels)
-    if mix == "mixup":
-        # Stronger mixing is for runs of hundreds of epochs.
-        return v2.MixUp(alpha=0.2, num_classes=outputs)  # type: ignore[no-any-return]
-    return v2.CutMix(alpha=1.0, num_classes=outputs)  # type: ignore[no-any-return]
+    # Stronger mixing is for runs of hundreds of epochs.
+    mixup = v2.MixUp(alpha=0.2, num_classes=outputs)
+    cutmix = v2.CutMix(alpha=1.0, num_classes=outputs)
+    if mix == "both":  # a third of the batches each, and a third as they are
+        return v2.RandomChoice([v2.Identity(), mixup, cutmix])  # type: ignore[no-any-return]
+    return mixup if mix == "mixup" else cutmix  # type: ignore[no-any-return]
