@@ -42,7 +42,11 @@ class Settings(BaseSettings):
         "or s3://BUCKET/.../latest.json.",
     )
     cache: Path = Field(
-        default_factory=_default_cache, description="Folder for artifacts fetched from S3."
+        default_factory=_default_cache,
+        description="Folder for artifacts fetched from S3 and for compiled models.",
+    )
+    engine: Literal["auto", "torchscript", "openvino"] = Field(
+        "auto", description="What runs the network; auto: OpenVINO where it is installed."
     )
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="What the network computes in; auto: bfloat16 where it is fast."

@@ -1,11 +1,13 @@
-"""Engines run one batch. Another format than TorchScript is added here and nowhere else."""
+"""Engines run one batch. Another one than TorchScript or OpenVINO is added here, nowhere else."""
 
 from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +17,8 @@ from app.images import decode
 
 GOLDEN_TOLERANCE = 0.02
 """Largest difference to a golden image's probabilities."""
+
+EngineChoice = Literal["auto", "torchscript", "openvino"]
 
 Pixels = NDArray[np.uint8]
 """uint8 RGB `[H, W, 3]`."""
@@ -54,7 +58,7 @@ class Engine(Protocol):
 
     @property
     def name(self) -> str:
-        """Such as `torchscript`."""
+        """`torchscript` or `openvino`."""
 
     @property
     def precision(self) -> Precision:
@@ -68,7 +72,12 @@ class Engine(Protocol):
 
 
 def load_engine(
-    artifact: Artifact, precision: Precision | None, threads: int, batch_size: int
+    artifact: Artifact,
+    precision: Precision | None,
+    threads: int,
+    batch_size: int,
+    choice: EngineChoice = "torchscript",
+    cache: Path | None = None,
 ) -> Engine:
     """Load `artifact`, warmed up and proven on its golden images.
 
@@ -78,6 +87,8 @@ def load_engine(
             answers the golden images wrong, float32 is taken instead.
         threads: of one inference.
         batch_size: the largest batch that will be run.
+        choice: `auto` takes OpenVINO where it is installed and answers right, else TorchScript.
+        cache: folder for compiled networks; None for none.
 
     Raises:
         EngineError: it cannot be loaded or answers wrong in float32 as well.
@@ -88,12 +99,67 @@ def load_engine(
     from app.engines.torchscript import TorchScriptEngine, fast_precision
 
     chosen = precision or fast_precision()
-    engine = TorchScriptEngine(artifact, chosen, threads)
+    if choice != "torchscript":
+        try:
+            return _openvino(artifact, chosen, threads, batch_size, cache)
+        except _NotInstalled as error:
+            if choice != "auto":
+                raise EngineError(str(error)) from error
+        except EngineError as error:
+            if choice != "auto":
+                raise
+            _log.warning("TorchScript is used instead of OpenVINO: %s", error)
+    return _proven(
+        lambda precision: TorchScriptEngine(artifact, precision, threads),
+        artifact,
+        chosen,
+        batch_size,
+    )
+
+
+class _NotInstalled(Exception):
+    """The package that an engine needs is not there."""
+
+
+def _openvino(
+    artifact: Artifact, precision: Precision, threads: int, batch_size: int, cache: Path | None
+) -> Engine:
+    """The engine of `app.engines.openvino`, proven."""
+    try:
+        from app.engines.openvino import OpenVINOEngine
+    except ImportError as error:
+        if isinstance(error, ModuleNotFoundError) and error.name == "openvino":
+            raise _NotInstalled(
+                "the engine openvino needs the package openvino, which is not installed: "
+                "pip install 'garment-classifier[openvino]'"
+            ) from error
+        raise EngineError(f"the package openvino cannot be imported: {error}") from error
+    try:
+        return _proven(
+            lambda precision: OpenVINOEngine(artifact, precision, threads, cache),
+            artifact,
+            precision,
+            batch_size,
+        )
+    except EngineError:
+        raise
+    except Exception as error:  # whatever it stumbles over, there is another engine
+        said = " ".join(str(error).split())[:300]  # a trace of C++ may follow
+        raise EngineError(f"{artifact.path}: OpenVINO cannot run it: {said}") from error
+
+
+def _proven(
+    build: Callable[[Precision], Engine], artifact: Artifact, precision: Precision, batch_size: int
+) -> Engine:
+    """An engine that answers the golden images right, in float32 if need be, and warmed up."""
+    engine = build(precision)
     wrong = mismatches(engine, artifact.golden)
-    if wrong and chosen != "float32":
-        _log.warning("float32 is used, because in %s %s", chosen, wrong[0])
-        engine = TorchScriptEngine(artifact, "float32", threads)
+    if wrong and precision != "float32":
+        reason = f"in {precision} {wrong[0]}"
+        engine = build("float32")
         wrong = mismatches(engine, artifact.golden)
+        if not wrong:
+            _log.warning("float32 is used, because %s", reason)
     if wrong:
         raise EngineError(
             f"{artifact.path}: the model answers its own golden images wrong: {wrong[0]}"

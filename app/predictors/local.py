@@ -82,7 +82,15 @@ class LocalPredictor:
 
         def start() -> tuple[Artifact, Engine]:
             artifact = fetch(settings.model, settings.cache)
-            return artifact, load_engine(artifact, precision, threads, settings.batch_size)
+            engine = load_engine(
+                artifact,
+                precision,
+                threads,
+                settings.batch_size,
+                choice=settings.engine,
+                cache=settings.cache,
+            )
+            return artifact, engine
 
         try:
             artifact, engine = await run_in(inference, start)

@@ -81,7 +81,9 @@ def png_bomb(edge: int = 20_000) -> bytes:
 
 
 def settings(**values: object) -> Settings:
-    return Settings(**{"threads": 1, "precision": "float32", "log_level": "error", **values})
+    """Of a small service whose answers do not depend on the processor or on what is installed."""
+    fixed = {"engine": "torchscript", "threads": 1, "precision": "float32", "log_level": "error"}
+    return Settings(**{**fixed, **values})
 
 
 @dataclass
