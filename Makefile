@@ -20,7 +20,7 @@ LOCKED := pyproject.toml constraints.txt
 SAMPLE := tests/samples/ankle-boot.png
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-slow test-all lint format lock clean
+.PHONY: help serve test test-slow test-docker test-all lint format lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,7 +41,10 @@ test: $(DEV) ## Run the fast tests
 test-slow: $(SAGEMAKER) ## Run the slow tests, those with Chromium, a real S3 server, and SageMaker
 	$(BIN)/pytest -m 'slow or browser or s3 or aws' || [ $$? -eq 5 ]
 
-test-all: test test-slow ## Run all tests
+test-docker: $(DEV) ## Build the images and run them (needs a Docker engine)
+	$(BIN)/pytest -m docker
+
+test-all: test test-slow test-docker ## Run all tests
 
 lint: $(DEV) ## Check style, formatting and types
 	$(BIN)/ruff check
