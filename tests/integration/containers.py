@@ -128,10 +128,7 @@ class Project:
         return said.stdout.strip()
 
     def logs(self) -> str:
-        command = ["docker", "compose", f"--project-name={self.name}", *ALL_PROFILES, "logs"]
-        environment = {**os.environ, **self.variables}
-        said = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
-        return said.stdout[-5000:]
+        return self.compose(*ALL_PROFILES, "logs", check=False)[-5000:]
 
     def container(self, service: str) -> dict[str, Any]:
         """The description of a service's container."""
