@@ -131,9 +131,12 @@ def _refusal(error: boto.ClientError, name: str) -> Failure:
     status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
     if code == "ModelError":
         return _container_error(error, name)
+    # 429 is also ModelNotReadyException, while a serverless endpoint gets its machine: it has to be
+    # waited for, and is nothing broken that would be left alone.
     if code in _THROTTLED or status == 429:
-        return Failure(EndpointThrottled(f"AWS throttles calls of {name}."), again=True)
-    if status >= 500 or code == "ModelNotReadyException":
+        said = f"The endpoint {name} takes no more calls now: {code}."
+        return Failure(EndpointThrottled(said), again=True)
+    if status >= 500:
         said = f"The endpoint {name} is not available: {code}."
         return Failure(EndpointUnavailable(said), again=True)
     if status == 413 or "size" in _message(error).lower():

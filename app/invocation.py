@@ -9,12 +9,14 @@ from dataclasses import dataclass
 
 from fastapi import Request
 
+from app.artifact import CATEGORIES
 from app.body import Upload, read_uploads
 from app.errors import InvalidParameter, MalformedJson, NotAcceptable
 from app.settings import Settings
 
 ATTRIBUTES_HEADER = "x-amzn-sagemaker-custom-attributes"
 JSON, JSON_LINES = "application/json", "application/jsonlines"
+CATEGORY_COUNT = len(CATEGORIES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,7 @@ class Wishes:
     """What goes in the query of POST /predict; SageMaker passes on a header, and no query."""
 
     explain: bool = False
-    top_k: int = 10
+    top_k: int = CATEGORY_COUNT
 
 
 async def read_invocation(request: Request, settings: Settings) -> Invocation:
@@ -63,11 +65,11 @@ def read_wishes(attributes: str) -> Wishes:
         InvalidParameter: a value is wrong.
     """
     values = dict(part.strip().partition("=")[::2] for part in attributes.split(";"))
-    explain, top_k = values.get("explain", "false"), values.get("top_k", "10")
+    explain, top_k = values.get("explain", "false"), values.get("top_k", str(CATEGORY_COUNT))
     if explain not in ("true", "false"):
         raise InvalidParameter(f"explain: true or false, not {explain!r}.")
-    if not (top_k.isdecimal() and 1 <= int(top_k) <= 10):
-        raise InvalidParameter(f"top_k: a number from 1 to 10, not {top_k!r}.")
+    if not (top_k.isdecimal() and 1 <= int(top_k) <= CATEGORY_COUNT):
+        raise InvalidParameter(f"top_k: a number from 1 to {CATEGORY_COUNT}, not {top_k!r}.")
     return Wishes(explain == "true", int(top_k))
 
 

@@ -1,8 +1,9 @@
 """The training image's entry point: `python -m training`, and SageMaker's `train`.
 
 SageMaker starts an image that brings its own program with the one argument `train`, and tells the
-rest by files below /opt/ml. Here they become what the command takes. Jobs of `training cloud`
-bring their scripts, and do not come through here.
+rest by files below /opt/ml. Here they become what the command takes. So the trials of `training
+cloud tune` start, if they are to run in this image: they run the code that lies in it. The jobs of
+`training cloud train` bring their code and how it is started, and do not come through here.
 
 Source: https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo-running-container.html
 """
@@ -30,8 +31,24 @@ def variables(ml: Path) -> dict[str, str]:
 
 
 def flags(hyperparameters: Mapping[str, str]) -> list[str]:
-    """Hyperparameters as flags: {"batch-size": "64"} is --batch-size=64."""
-    return [f"--{name.replace('_', '-')}={value}" for name, value in hyperparameters.items()]
+    """Hyperparameters as flags: {"batch-size": "64"} is --batch-size=64.
+
+    Those for AWS's own containers, and what a tuning adds, are left out.
+    """
+    return [
+        f"--{name.replace('_', '-')}={unquoted(value)}"
+        for name, value in hyperparameters.items()
+        if not name.startswith(("sagemaker_", "_"))
+    ]
+
+
+def unquoted(value: str) -> str:
+    """SageMaker's SDKs send words as JSON: "sgd" with its quotes."""
+    try:
+        word = json.loads(value)
+    except ValueError:
+        return value
+    return word if isinstance(word, str) else value
 
 
 def command(arguments: list[str], ml: Path = ML) -> tuple[list[str], dict[str, str]]:

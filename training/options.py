@@ -130,7 +130,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=model_dir and Path(model_dir),
         help="for the artifact model.pt (default: SM_MODEL_DIR, else the output)",
     )
-    add("--checkpoint-dir", type=Path, help="default: SageMaker's if it is there, else the output")
+    add(
+        "--checkpoint-dir",
+        type=lambda text: Path(os.path.expandvars(text)),
+        help="default: SageMaker's if it is there, else the output; $NAME is a variable",
+    )
     add("--version", default="0.0.0", help="version of the artifact (default: %(default)s)")
     # Only told here: `with_config` has replaced it by its flags before these are read.
     add("--config", type=Path, metavar="FILE", help=f"{CONFIG_HELP}; flags given here win")

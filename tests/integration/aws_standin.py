@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import standin_endpoints  # beside this file, which runs as a script
+import standin_transform
 from moto.core.responses import ActionResult, BaseResponse, EmptyResult
 from moto.iam.responses import IamResponse
 from moto.sagemaker.models import sagemaker_backends
@@ -146,11 +147,6 @@ def forward(self: SageMakerRuntimeResponse) -> Any:
         return refusal(503, "ServiceUnavailable", {"Message": str(error)})
 
 
-def setup_class(self: SageMakerRuntimeResponse, request: Any, url: str, headers: Any) -> None:
-    """Photos are no text, as which moto would read them."""
-    super(SageMakerRuntimeResponse, self).setup_class(request, url, headers, use_raw_body=True)
-
-
 def with_raw_body(self: SageMakerRuntimeResponse, *arguments: Any, **_: Any) -> None:
     """Photos are no text, which moto takes every body for."""
     BaseResponse.setup_class(self, *arguments, use_raw_body=True)
@@ -162,10 +158,10 @@ _moto_invoke = SageMakerRuntimeResponse.invoke_endpoint
 def install() -> None:
     """Give moto what it lacks."""
     standin_endpoints.install()
+    standin_transform.install()
     for name in ("describe_model", "describe_endpoint", "describe_endpoint_config"):
         without_empty(name)
     SageMakerResponse.stop_training_job = stop_training_job
-    SageMakerRuntimeResponse.setup_class = setup_class
     SageMakerRuntimeResponse.setup_class = with_raw_body
     SageMakerRuntimeResponse.invoke_endpoint = invoke_endpoint
     IamResponse.simulate_principal_policy = simulate_principal_policy

@@ -1,16 +1,13 @@
-"""Endpoints and Batch Transform for the stand-in, stricter and closer to AWS than moto's.
+"""Endpoints for the stand-in, stricter and closer to AWS than moto's.
 
 What becomes of the next deployments is read from the file that ENDPOINT_PLAN names, see `Plan`;
 where it is set, roles have to exist too.
-Transform jobs really run: each photo is posted to ENDPOINT_UPSTREAM.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import urllib.error
-import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,11 +15,9 @@ from typing import Any
 from moto.applicationautoscaling.models import applicationautoscaling_backends
 from moto.core.responses import ActionResult
 from moto.iam.models import iam_backends
-from moto.s3.models import s3_backends
 from moto.sagemaker.exceptions import SagemakerClientError, ValidationError
 from moto.sagemaker.responses import SageMakerResponse
 
-UPSTREAM = os.environ.get("ENDPOINT_UPSTREAM")
 PLAN_FILE = os.environ.get("ENDPOINT_PLAN")
 NO_QUOTA = "ml.p3.16xlarge"
 BUSY = ("Creating", "Updating")
@@ -165,70 +160,9 @@ def add_tags(self: SageMakerResponse) -> Any:
     return ActionResult({"Tags": self.sagemaker_backend.add_tags(arn, new)})
 
 
-def create_transform_job(self: SageMakerResponse) -> Any:
-    name = self._get_param("TransformJobName")
-    backend = self.sagemaker_backend
-    if name in backend.transform_jobs:
-        raise ValidationError(f"Job name must be unique within an AWS account: {name!r}.")
-    backend.describe_model(self._get_param("ModelName"))
-    answer, plan = _moto_create_transform_job(self), Plan.read()
-    job = backend.transform_jobs[name]
-    job.looks = plan.looks
-    refused = _transform(s3_backends[self.current_account]["aws"], job, plan.lost)
-    if refused:
-        job.coming, job.failure_reason = "Failed", plan.reason or f"ClientError: {refused[0]}"
-    else:
-        job.coming, job.failure_reason = "Completed", None
-    job.transform_job_status = "InProgress"
-    return answer
-
-
-def describe_transform_job(self: SageMakerResponse) -> Any:
-    job = self.sagemaker_backend.transform_jobs.get(self._get_param("TransformJobName"))
-    if job and job.transform_job_status == "InProgress":
-        if job.looks <= 0:
-            job.transform_job_status = job.coming
-        job.looks -= 1
-    return _moto_describe_transform_job(self)
-
-
-def _transform(s3: Any, job: Any, lost: str) -> list[str]:
-    """Run a job whose input is a manifest; the photos that were refused."""
-    source = job.transform_input["DataSource"]["S3DataSource"]
-    assert source["S3DataType"] == "ManifestFile"
-    manifest = json.loads(_read(s3, source["S3Uri"]))
-    refused = []
-    for name in manifest[1:]:
-        if name == lost:
-            refused.append(name)
-            continue
-        body = _read(s3, manifest[0]["prefix"] + name)
-        headers = {
-            "Content-Type": job.transform_input["ContentType"],
-            "Accept": job.transform_output["Accept"],
-        }
-        request = urllib.request.Request(f"{UPSTREAM}/invocations", data=body, headers=headers)
-        try:
-            with urllib.request.urlopen(request, timeout=60) as response:
-                line = response.read() + b"\n"  # AssembleWith: Line
-        except (urllib.error.HTTPError, ValueError) as error:
-            refused.append(f"{name}: {error}")
-            continue
-        bucket, _, prefix = job.transform_output["S3OutputPath"][5:].partition("/")
-        s3.put_object(bucket, "/".join(filter(None, [prefix.strip("/"), f"{name}.out"])), line)
-    return refused
-
-
-def _read(s3: Any, url: str) -> bytes:
-    bucket, _, key = url.removeprefix("s3://").partition("/")
-    return s3.get_object(bucket, key).value
-
-
 _moto_create_model = SageMakerResponse.create_model
 _moto_create_endpoint = SageMakerResponse.create_endpoint
 _moto_delete_endpoint = SageMakerResponse.delete_endpoint
-_moto_create_transform_job = SageMakerResponse.create_transform_job
-_moto_describe_transform_job = SageMakerResponse.describe_transform_job
 
 
 def install() -> None:
@@ -240,7 +174,5 @@ def install() -> None:
         describe_endpoint,
         delete_endpoint,
         add_tags,
-        create_transform_job,
-        describe_transform_job,
     ):
         setattr(SageMakerResponse, call.__name__, call)

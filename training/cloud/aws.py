@@ -14,9 +14,9 @@ from boto3.exceptions import Boto3Error
 from botocore import exceptions as boto
 from botocore.config import Config
 
-from training.errors import CloudError
+from training.errors import CloudError, TrainingError
 
-_CONFIG = Config(
+CONFIG = Config(
     connect_timeout=5, read_timeout=60, retries={"mode": "standard", "total_max_attempts": 4}
 )
 
@@ -45,7 +45,7 @@ def client(
     connections: int = 10,
 ) -> Any:
     """A client of an AWS service, such as `sagemaker`, with so many connections at once."""
-    config = _CONFIG.merge(Config(max_pool_connections=connections))
+    config = CONFIG.merge(Config(max_pool_connections=connections))
     return (made or session()).client(  # type: ignore[call-overload]
         service, region_name=region, config=config
     )
@@ -67,32 +67,43 @@ def code_of(error: boto.ClientError) -> str:
 
 
 @contextlib.contextmanager
-def plain_errors(doing: str) -> Iterator[None]:
-    """Turn what boto3 raises into a `CloudError`: what was done, what is wrong, what to do.
+def plain_errors(
+    doing: str,
+    kind: type[TrainingError] = CloudError,
+    advice: Mapping[str, str] | None = None,
+) -> Iterator[None]:
+    """Turn what boto3 and AWS's SDKs raise into one error: what failed, why, and what to do.
 
     Args:
         doing: what fails then, such as `creating the endpoint garments`.
+        kind: the error that is raised; AWS's own is its cause.
+        advice: what to do by AWS's code, where it is not the usual.
     """
     try:
         yield
     except boto.ClientError as error:
-        raise CloudError(f"{doing}: {_advice(error)}") from error
+        raise kind(f"{doing}: {_advice(error, advice or {})}") from error
     except (boto.NoCredentialsError, boto.PartialCredentialsError) as error:
-        raise CloudError(
+        raise kind(
             f"{doing}: no AWS credentials ({error}); set AWS_PROFILE, or AWS_ACCESS_KEY_ID and "
             "AWS_SECRET_ACCESS_KEY"
         ) from error
     except (boto.HTTPClientError, boto.ConnectionError) as error:
-        raise CloudError(
-            f"{doing}: AWS cannot be reached ({error}); check the network and AWS_REGION, then run "
-            "this again"
+        raise kind(
+            f"{doing}: AWS cannot be reached ({error}); check the network, AWS_REGION and any "
+            "AWS_ENDPOINT_URL, then run this again"
         ) from error
     except Boto3Error as error:  # of an upload by the SDK; what S3 said is its context
-        if isinstance(error.__context__, boto.ClientError):
-            raise CloudError(f"{doing}: {_advice(error.__context__)}") from error
-        raise CloudError(f"{doing}: {error}") from error
-    except boto.BotoCoreError as error:
-        raise CloudError(f"{doing}: {error}") from error
+        refused = error.__context__
+        why = _advice(refused, advice or {}) if isinstance(refused, boto.ClientError) else error
+        raise kind(f"{doing}: {why}") from error
+    except (boto.BotoCoreError, ValueError) as error:  # the SDKs refuse by ValueErrors
+        raise kind(f"{doing}: {error}") from error
+
+
+def is_refusal(error: TrainingError) -> bool:
+    """Whether AWS itself refused; otherwise it could not be asked."""
+    return isinstance(error.__cause__, boto.ClientError)
 
 
 _ADVICE = {
@@ -101,6 +112,7 @@ _ADVICE = {
     "UnrecognizedClientException": "AWS does not know these credentials; check AWS_PROFILE and the "
     "keys, and whether they belong to this region's partition",
     "InvalidClientTokenId": "AWS does not know this access key; check AWS_ACCESS_KEY_ID",
+    "InvalidAccessKeyId": "AWS does not know this access key; check AWS_ACCESS_KEY_ID",
     "SignatureDoesNotMatch": "the secret key is wrong; check AWS_SECRET_ACCESS_KEY",
     "404": "there is no such bucket or object; check the address and the account",
     "301": "the bucket lies in another region; set AWS_REGION to it",
@@ -115,10 +127,10 @@ _ADVICE = {
 }
 
 
-def _advice(error: boto.ClientError) -> str:
+def _advice(error: boto.ClientError, special: Mapping[str, str]) -> str:
     code, message = code_of(error), str(error.response.get("Error", {}).get("Message", ""))
-    if code in _ADVICE:
-        return f"{_ADVICE[code]} ({code})"
+    if said := special.get(code) or _ADVICE.get(code):
+        return f"{said} ({code})"
     if code in ("AccessDenied", "AccessDeniedException", "403"):
         return (
             f"access denied: {message or code}. The policies that the commands need stand in "

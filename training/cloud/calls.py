@@ -14,7 +14,7 @@ import boto3
 from botocore import exceptions as boto
 from botocore import xform_name
 
-from training.cloud.aws import client, code_of, plain_errors, session, show_request
+from training.cloud.aws import client, code_of, is_refusal, plain_errors, session, show_request
 from training.errors import CloudError
 
 _MISSING_CODES = {"NoSuchEntity", "NoSuchKey", "404", "ResourceNotFound", "ObjectNotFoundException"}
@@ -70,7 +70,7 @@ class Calls:
                         return None
                     raise
         except CloudError as error:
-            if not self.dry_run or isinstance(error.__cause__, boto.ClientError):
+            if not self.dry_run or is_refusal(error):
                 raise
             print(f"AWS cannot be asked: {error}")
             print(

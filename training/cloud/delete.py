@@ -14,14 +14,14 @@ import argparse
 from dataclasses import dataclass
 from typing import Any
 
+from training.cloud.asking import ask
 from training.cloud.calls import Calls
 from training.cloud.endpoint.alarms import alarm_names, find_alarms
 from training.cloud.endpoint.arguments import (
     add_dry_run,
+    add_endpoint,
     add_timeout,
     add_yes,
-    agreed,
-    endpoint_name,
 )
 from training.cloud.endpoint.scaling import remove_scaling
 from training.cloud.endpoint.state import (
@@ -59,7 +59,7 @@ class Found:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("endpoint", type=endpoint_name)
+    add_endpoint(parser)
     add_timeout(parser, 10)
     add_yes(parser)
     add_dry_run(parser)
@@ -82,7 +82,7 @@ def run(arguments: argparse.Namespace) -> int:
             f"(python -m training cloud status {endpoint})"
         )
     print("\n".join(f"to delete: {line}" for line in found.lines()))
-    if not (arguments.yes or calls.dry_run or agreed("Delete all of this?")):
+    if not (arguments.yes or calls.dry_run or ask("Delete all of this?")):
         return 1
     _delete(calls, endpoint, found, arguments.timeout * 60)
     print("\n".join(_still_there(endpoint, found)))

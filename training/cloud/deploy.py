@@ -1,11 +1,12 @@
 """Put an artifact into service as a SageMaker endpoint, or update the endpoint to it.
 
 Creates what is missing of model, endpoint config, alarms, endpoint and scaling; what is there is
-found again, so a second run changes nothing. An update is blue/green: a canary of the new machines
-gets traffic first, and an alarm brings the old ones back (until then, both are there and cost). At
-last the artifact's golden images are sent to the endpoint: the exit status is 1 when it answers
-otherwise than it should. The image is this service's own (docker/), pushed to ECR. --dry-run reads
-what is there, prints the requests that a run would make now, in order, and changes nothing.
+found again, so a second run changes nothing. It shows the price by the hour, and asks. An update is
+blue/green: a canary of the new machines gets traffic first, and an alarm brings the old ones back
+(until then, both are there and cost). At last the artifact's golden images are sent to the
+endpoint: the exit status is 1 when it answers otherwise than it should. The image is this service's
+own (docker/), pushed to ECR. --dry-run reads what is there, prints the requests that a run would
+make now, in order, and changes nothing.
 
     python -m training cloud deploy garments s3://shop-models/garments/1.0.0/ --image \
 123456789012.dkr.ecr.eu-west-1.amazonaws.com/garments:1.0.0 --role GarmentEndpoint --instances 2
@@ -15,20 +16,24 @@ from __future__ import annotations
 
 import argparse
 
+from training.cloud.asking import ask
 from training.cloud.calls import Calls
 from training.cloud.endpoint.alarms import Limits, set_alarms
 from training.cloud.endpoint.arguments import (
     add_canary,
     add_dry_run,
+    add_endpoint,
+    add_machines,
+    add_scaling,
     add_timeout,
+    add_yes,
     canary_of,
-    endpoint_name,
     share,
     variable,
+    wanted_scaling,
 )
 from training.cloud.endpoint.costs import hourly_costs
 from training.cloud.endpoint.golden import check_golden
-from training.cloud.endpoint.guardrails import Scaling
 from training.cloud.endpoint.releases import Release, fetch_release
 from training.cloud.endpoint.requests import (
     Deployment,
@@ -46,22 +51,19 @@ from training.cloud.endpoint.rollout import (
 )
 from training.cloud.endpoint.scaling import clear_scaling, set_scaling
 from training.cloud.endpoint.state import find_config, find_endpoint, find_model
-from training.cloud.roles import role_arn
-from training.command import positive
-from training.errors import CloudError
+from training.cloud.roles import role_arn, unknown_arn
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     limits = Limits()
-    parser.add_argument("endpoint", type=endpoint_name, help="its name, such as garments")
+    add_endpoint(parser)
     parser.add_argument("model", help="s3://.../model.tar.gz, or a release: s3://PREFIX/VERSION/")
     parser.add_argument("--image", required=True, help="of this service, in ECR")
     parser.add_argument(
         "--role", required=True, help="name or ARN of the role that the container has"
     )
-    parser.add_argument("--instance-type", default="ml.c5.xlarge", help="(default %(default)s)")
-    parser.add_argument("--instances", type=positive, default=1, help="(default %(default)s)")
+    add_machines(parser)
     parser.add_argument(
         "--serverless", action="store_true", help="machines that come and go with the requests"
     )
@@ -80,17 +82,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=5,
         help="requests that serverless takes at once (default %(default)s)",
     )
-    parser.add_argument(
-        "--max-instances", type=positive, help="scale with the load, up to so many machines"
-    )
-    parser.add_argument(
-        "--min-instances", type=positive, help="and down to so many (default: --instances)"
-    )
-    parser.add_argument(
-        "--invocations",
-        type=positive,
-        help="requests a minute that one machine should get; measure what it can take",
-    )
+    add_scaling(parser)
     parser.add_argument(
         "--env",
         type=variable,
@@ -115,12 +107,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_canary(parser)
     add_timeout(parser, 60)
+    add_yes(parser)
     add_dry_run(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Deploy one artifact; 1 when the endpoint does not answer as it should."""
-    scaling = _scaling(arguments)
+    """Deploy one artifact; 1 when the user does not agree, or the endpoint answers wrongly."""
+    scaling = wanted_scaling(arguments)
     calls = Calls(arguments.dry_run)
     release = fetch_release(calls, arguments.model)
     deployment = _deployment(calls, arguments, release)
@@ -130,6 +123,10 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"costs, until it is deleted: {hourly_costs(calls, deployment.hardware)}")
     found = find_endpoint(calls, endpoint)
     needed = is_needed(found, config)
+    question = f"Put {release.version} into service as {endpoint}?"
+    if needed and not (arguments.yes or calls.dry_run or ask(question)):
+        print("nothing was changed")
+        return 1
     _make_parts(calls, deployment, found["EndpointConfigName"] if found else None)
     set_alarms(calls, endpoint, Limits(arguments.alarm_errors, arguments.alarm_latency))
     if found is None:
@@ -152,19 +149,6 @@ def run(arguments: argparse.Namespace) -> int:
     return 1
 
 
-def _scaling(arguments: argparse.Namespace) -> Scaling | None:
-    most, least = arguments.max_instances, arguments.min_instances or arguments.instances
-    if most is None:
-        return None
-    if arguments.serverless:
-        raise CloudError("serverless scales by itself: leave out --max-instances")
-    if arguments.invocations is None:
-        raise CloudError("--max-instances needs --invocations, which says when to scale")
-    if least > most:
-        raise CloudError(f"--max-instances {most} is less than the {least} that there are at least")
-    return Scaling(least, most, float(arguments.invocations))
-
-
 def _deployment(calls: Calls, arguments: argparse.Namespace, release: Release) -> Deployment:
     hardware = Instances(arguments.instance_type, arguments.instances)
     return Deployment(
@@ -173,18 +157,14 @@ def _deployment(calls: Calls, arguments: argparse.Namespace, release: Release) -
         sha256=release.sha256,
         model_url=release.url,
         image=arguments.image,
-        role=_role(calls, arguments.role),
+        role=unknown_arn(arguments.role)
+        if calls.offline
+        else role_arn(arguments.role, calls.session),
         environment=dict(arguments.env),
         hardware=Serverless(arguments.memory, arguments.concurrency)
         if arguments.serverless
         else hardware,
     )
-
-
-def _role(calls: Calls, role: str) -> str:
-    if calls.offline and not role.startswith("arn:"):
-        return f"arn:aws:iam::000000000000:role/{role}"
-    return role_arn(role, calls.session)
 
 
 def _make_parts(calls: Calls, deployment: Deployment, before: str | None) -> None:

@@ -2,10 +2,11 @@
 
 The model is an endpoint's (it need not be in service any more, but its model has to be there), or
 one of SageMaker's models by name. Each photo's answer becomes one line of JSON, PHOTO.out below the
-second prefix; at the end a file with the lines of all photos is written, and a table tells how many
-got which label and how many of them a person should look at. A job that is done for the same photos
-and model is not run again, one that is running is followed, and after one that failed only those
-photos are sent that have no answer. Damaged photos get a line with an error, and stop nothing.
+second prefix. While the job runs, these are counted: "1,200 of 5,000 photos answered". At the end
+a file with the lines of all photos is written, and a table tells how many got which label and how
+many of them a person should look at. A job that is done for the same photos and model is not run
+again, one that is running is followed, and after one that failed only those photos are sent that
+have no answer. Damaged photos get a line with an error, and stop nothing.
 
     python -m training cloud label s3://shop/photos s3://shop/labels --endpoint garments
     python -m training cloud label s3://shop/photos s3://shop/labels --model-name \
@@ -20,10 +21,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from training.cloud.aws import plain_errors, show_request
+from training.cloud.asking import ask
+from training.cloud.aws import plain_errors
 from training.cloud.buckets import check_region, location
 from training.cloud.calls import Calls
-from training.cloud.endpoint.arguments import add_dry_run, add_timeout, endpoint_name
+from training.cloud.endpoint.arguments import (
+    add_dry_run,
+    add_machines,
+    add_timeout,
+    add_yes,
+    endpoint_name,
+)
 from training.cloud.endpoint.costs import hourly_costs
 from training.cloud.endpoint.requests import Instances
 from training.cloud.endpoint.state import (
@@ -35,17 +43,16 @@ from training.cloud.endpoint.state import (
 )
 from training.cloud.labelling.labels import merge
 from training.cloud.labelling.photos import Photo, answer_to, answers_below, photos_below
+from training.cloud.labelling.progress import Progress
 from training.cloud.labelling.transform import (
     BUSY,
     Labelling,
-    create_transform_job,
     jobs_of,
-    manifest,
-    manifest_key,
     nth_job,
+    photos_of,
+    start_job,
     wait_for_job,
 )
-from training.command import positive
 from training.errors import CloudError
 
 
@@ -56,8 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     model = parser.add_mutually_exclusive_group(required=True)
     model.add_argument("--endpoint", type=endpoint_name, help="label with this endpoint's model")
     model.add_argument("--model-name", help="label with this model of SageMaker's")
-    parser.add_argument("--instance-type", default="ml.c5.xlarge", help="(default %(default)s)")
-    parser.add_argument("--instances", type=positive, default=1, help="(default %(default)s)")
+    add_machines(parser)
     parser.add_argument(
         "--concurrency",
         type=int,
@@ -74,11 +80,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--again", action="store_true", help="label also what is labelled already")
     add_timeout(parser, 24 * 60)
+    add_yes(parser)
     add_dry_run(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Label the photos; 1 when some of them got no answer."""
+    """Label the photos; 1 when the user does not agree, or some of them got no answer."""
     calls = Calls(arguments.dry_run)
     source, out = location(arguments.photos), location(arguments.out)
     labelling = Labelling(
@@ -91,7 +98,7 @@ def run(arguments: argparse.Namespace) -> int:
     )
     photos = list(photos_below(calls, source, out))
     if calls.offline:
-        _start(calls, labelling, labelling.first_job([]), [])
+        start_job(calls, labelling, labelling.first_job([]), [])
         return 0
     if find_model(calls, labelling.model) is None:
         raise CloudError(f"there is no model {labelling.model} in this account and region")
@@ -107,8 +114,10 @@ def run(arguments: argparse.Namespace) -> int:
     jobs = jobs_of(calls, first)
     status = jobs[-1]["TransformJobStatus"] if jobs else None
     job = nth_job(first, max(1, len(jobs)))
+    left: Sequence[Photo] = []
     if status in BUSY:
         print(f"{job} is running already")
+        left = photos_of(calls, labelling, job, sent)
     elif status == "Completed" and not arguments.again:
         print(f"{job} has done this already (--again does it once more)")
     else:
@@ -117,10 +126,14 @@ def run(arguments: argparse.Namespace) -> int:
             job = nth_job(first, len(jobs) + 1)
             machines = Instances(labelling.kind, labelling.machines)
             print(f"costs, while it runs: {hourly_costs(calls, machines, 'Batch Transform')}")
-            _start(calls, labelling, job, left)
+            if not (arguments.yes or calls.dry_run or ask(f"Label {len(left)} photos?")):
+                print("nothing was started")
+                return 1
+            start_job(calls, labelling, job, left)
     if calls.dry_run:
         return 0
-    ended = wait_for_job(calls, job, arguments.timeout * 60)
+    progress = Progress(calls, labelling, left)
+    ended = wait_for_job(calls, job, arguments.timeout * 60, progress.told)
     answers = answers_below(calls, out, (jobs or [ended])[0]["CreationTime"])
     return _tell(calls, labelling, photos, answers, ended, arguments.output)
 
@@ -142,21 +155,9 @@ def _unanswered(
     """The photos that the jobs so far have left out."""
     answers = answers_below(calls, labelling.out, jobs[0]["CreationTime"])
     left = [photo for photo in photos if not answer_to(photo, labelling.source, answers)]
-    print(f"{jobs[-1]['TransformJobName']} has failed; {len(left)} photos have no answer yet")
+    job, status = jobs[-1]["TransformJobName"], jobs[-1]["TransformJobStatus"]
+    print(f"{job} is {status}; {len(left)} photos have no answer yet")
     return left
-
-
-def _start(calls: Calls, labelling: Labelling, job: str, photos: Sequence[Photo]) -> None:
-    bucket, key = labelling.out.bucket, manifest_key(labelling, job)
-    body = manifest(labelling, photos)
-    if calls.dry_run:
-        said = f"the names of {len(photos)} photos, {len(body)} bytes"
-        show_request("s3", "PutObject", {"Bucket": bucket, "Key": key, "Body": said})
-    else:
-        request = {"Bucket": bucket, "Key": key, "Body": body}
-        calls.change("s3", "PutObject", request, f"writing s3://{bucket}/{key}")
-    request = create_transform_job(labelling, job)
-    calls.change("sagemaker", "CreateTransformJob", request, f"starting {job}")
 
 
 def _tell(

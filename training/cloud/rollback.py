@@ -16,15 +16,15 @@ import argparse
 from typing import Any
 
 from app.artifact import ArtifactError
+from training.cloud.asking import ask
 from training.cloud.calls import Calls
 from training.cloud.endpoint.arguments import (
     add_canary,
     add_dry_run,
+    add_endpoint,
     add_timeout,
     add_yes,
-    agreed,
     canary_of,
-    endpoint_name,
 )
 from training.cloud.endpoint.golden import check_golden
 from training.cloud.endpoint.releases import fetch_release
@@ -45,7 +45,7 @@ from training.errors import CloudError
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("endpoint", type=endpoint_name)
+    add_endpoint(parser)
     parser.add_argument("--to", metavar="CONFIG", help="this config, and not the one before")
     add_canary(parser)
     add_timeout(parser, 60)
@@ -72,7 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
     config = _usable(calls, endpoint, wanted)
     needed = is_needed(found, wanted)
     print(f"{endpoint}: from {current} to {wanted}, {why}")
-    if needed and not (arguments.yes or calls.dry_run or agreed("Roll back?")):
+    if needed and not (arguments.yes or calls.dry_run or ask("Roll back?")):
         return 1
     scaling = scaling_now(calls, endpoint)
     hardware = _hardware(config["ProductionVariants"][0])

@@ -13,31 +13,20 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import boto3
 from botocore import exceptions as boto
-from botocore.config import Config
 from tqdm import tqdm
 
+from training.cloud.aws import CONFIG, code_of, plain_errors
 from training.destinations import Readable
 from training.errors import ChangedError, ExistsError, PublishError
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-_CONFIG = Config(
-    connect_timeout=5,
-    read_timeout=60,
-    retries={"mode": "standard", "total_max_attempts": 4},
-)
 _MISSING = {"NoSuchKey", "404"}
 _CONFLICT = {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}
 _ADVICE = {
-    "NoSuchBucket": "there is no such bucket; check its name, the account and the endpoint",
     "AccessDenied": "access denied; these credentials need s3:GetObject and s3:PutObject on the "
-    "prefix, and s3:ListBucket on the bucket",
-    "InvalidAccessKeyId": "S3 does not know this access key; check AWS_ACCESS_KEY_ID",
-    "SignatureDoesNotMatch": "the secret key is wrong; check AWS_SECRET_ACCESS_KEY",
-    "ExpiredToken": "the AWS credentials have expired; renew them",
-    "PermanentRedirect": "the bucket lies in another region; set AWS_REGION to it",
-    "AuthorizationHeaderMalformed": "the bucket lies in another region; set AWS_REGION to it",
+    "prefix, and s3:ListBucket on the bucket (training/cloud/policies/publish-release.json)",
     "NotImplemented": "this S3 server knows no conditional puts, which publishing relies on",
 }
 
@@ -58,7 +47,7 @@ class S3Destination:
         with self._plain_errors():
             # boto3 takes the region from AWS_DEFAULT_REGION only; ECS and Lambda set AWS_REGION.
             region = os.environ.get("AWS_REGION")
-            self.client = client or boto3.Session(region_name=region).client("s3", config=_CONFIG)
+            self.client = client or boto3.Session(region_name=region).client("s3", config=CONFIG)
 
     def close(self) -> None:
         """Close the client's connections."""
@@ -71,7 +60,7 @@ class S3Destination:
             try:
                 response = self.client.get_object(Bucket=self.bucket, Key=self._key(name))
             except boto.ClientError as error:
-                if _code(error) not in _MISSING:
+                if code_of(error) not in _MISSING:
                     raise
                 yield None
             else:
@@ -83,7 +72,7 @@ class S3Destination:
             try:
                 response = self.client.get_object(Bucket=self.bucket, Key=self._key(name))
             except boto.ClientError as error:
-                if _code(error) in _MISSING:
+                if code_of(error) in _MISSING:
                     return None
                 raise
             with contextlib.closing(response["Body"]) as body:
@@ -107,7 +96,7 @@ class S3Destination:
                     IfNoneMatch="*",
                 )
             except boto.ClientError as error:
-                if _code(error) not in _CONFLICT:
+                if code_of(error) not in _CONFLICT:
                     raise
                 raise ExistsError(f"{self}/{name} exists") from error
 
@@ -124,32 +113,15 @@ class S3Destination:
                     self.client.put_object(Bucket=self.bucket, Key=key, Body=content, IfMatch=tag)
             except boto.ClientError as error:
                 # AWS answers 404 to If-Match where the object was deleted meanwhile.
-                if _code(error) not in _CONFLICT | _MISSING:
+                if code_of(error) not in _CONFLICT | _MISSING:
                     raise
                 raise ChangedError(f"{self}/{name} was changed meanwhile") from error
 
     def _key(self, name: str) -> str:
         return f"{self.prefix}/{name}" if self.prefix else name
 
-    @contextlib.contextmanager
-    def _plain_errors(self) -> Iterator[None]:
-        try:
-            yield
-        except boto.ClientError as error:
-            advice = _ADVICE.get(_code(error), str(error))
-            raise PublishError(f"{self}: {advice}") from error
-        except (boto.NoCredentialsError, boto.PartialCredentialsError) as error:
-            raise PublishError(
-                f"{self}: no AWS credentials ({error}); set AWS_PROFILE, or AWS_ACCESS_KEY_ID and "
-                "AWS_SECRET_ACCESS_KEY"
-            ) from error
-        except (boto.HTTPClientError, boto.ConnectionError) as error:
-            raise PublishError(
-                f"{self}: S3 cannot be reached ({error}); check the network and "
-                "AWS_ENDPOINT_URL_S3, then run this again: it goes on where it stopped"
-            ) from error
-        except (boto.BotoCoreError, ValueError) as error:
-            raise PublishError(f"{self}: {error}") from error
+    def _plain_errors(self) -> contextlib.AbstractContextManager[None]:
+        return plain_errors(str(self), PublishError, _ADVICE)
 
     def __str__(self) -> str:
         return f"s3://{self.bucket}/{self.prefix}".rstrip("/")
@@ -174,7 +146,3 @@ class _Watched:
 
     def tell(self) -> int:
         return self._file.tell()
-
-
-def _code(error: boto.ClientError) -> str:
-    return str(error.response.get("Error", {}).get("Code", ""))

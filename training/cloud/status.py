@@ -13,7 +13,7 @@ from typing import Any
 from training.cloud.aws import show_request
 from training.cloud.calls import Calls
 from training.cloud.endpoint.alarms import alarm_names, find_alarms
-from training.cloud.endpoint.arguments import add_dry_run, endpoint_name
+from training.cloud.endpoint.arguments import add_dry_run, add_endpoint
 from training.cloud.endpoint.costs import hourly_costs
 from training.cloud.endpoint.guardrails import scaling_target
 from training.cloud.endpoint.requests import Instances, Serverless
@@ -30,7 +30,7 @@ from training.cloud.endpoint.state import (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("endpoint", type=endpoint_name)
+    add_endpoint(parser)
     add_dry_run(parser)
 
 

@@ -3,6 +3,7 @@
 The job runs the same training/train.py as on a laptop; flags of `train` that are not listed below
 follow after --. Several instances work on one model. It shows the highest possible price and asks
 before it starts. With the --name of a job that is there it starts none, and follows that one.
+--dry-run shows the price too, and prints the requests; it reads the role and AWS's price list only.
 
     python -m training cloud train --data s3://my-bucket/data/fashion-mnist --role GarmentTraining
     python -m training cloud train --data s3://my-bucket/data/home --role R --spot -- --mix cutmix
@@ -17,9 +18,8 @@ import boto3
 from training.cloud.aws import client, plain_errors, session
 from training.cloud.jobs import arguments as job_arguments
 from training.cloud.jobs import job
-from training.cloud.jobs.launch import check_places, launch, rehearse
-from training.cloud.jobs.watch import Log, ask, describe, follow, summary, watch
-from training.cloud.prices import highest_price
+from training.cloud.jobs.launch import agreed, launch, price_of, rehearse
+from training.cloud.jobs.watch import Log, describe, follow, summary, watch
 from training.cloud.roles import role_arn
 from training.command import positive
 
@@ -55,19 +55,15 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.profile:
         arguments.flags = [*arguments.flags, "--profile=on"]
     wanted = job.job_of(arguments, arguments.name or job.new_name("garment"), arguments.instances)
-    role = role_arn(arguments.role, made)
+    role = role_arn(arguments.role, made, dry_run=arguments.dry_run)
     if arguments.dry_run:
+        print(price_of(wanted, made))
         rehearse(wanted, role, made.region_name).show()
         return 0
     if arguments.name and describe(client("sagemaker", made), arguments.name):
         print(f"{arguments.name} is there already; no job is started")
         return _watch(arguments.name, made)
-    check_places(wanted, made)
-    print(
-        highest_price(wanted.instance_type, wanted.instances, wanted.max_run, 1, made, wanted.spot)
-    )
-    if not arguments.yes and not ask(f"Start {wanted.name}?"):
-        print("nothing was started")
+    if not agreed(wanted, made, yes=arguments.yes):
         return 1
     launch(wanted, role, made)
     print(f"started {wanted.name}; sources: {', '.join(wanted.channels)}")

@@ -1,9 +1,10 @@
 """Tune on SageMaker: try learning rates, batch sizes, weight decays and augmentation strengths.
 
 Each trial is a training job on one process of one instance; accuracy on valid is what is made as
-large as it can. A flag that is given, such as --batch-size 128, is fixed and not tuned. It shows
-the highest possible price and asks before it starts, and in the end the trials as a table, and
-writes the best one's flags as a file for `train --config`.
+large as it can. A flag that is given, such as --batch-size 128, is fixed and not tuned. With --spot
+each trial has checkpoints on S3, and goes on from its last epoch after its instance was taken away.
+It shows the highest possible price (so does --dry-run) and asks before it starts, and in the end
+the trials as a table, and writes the best one's flags as a file for `train --config`.
 
     python -m training cloud tune --data s3://my-bucket/data/home --role GarmentTraining --trials 20
 """
@@ -22,12 +23,11 @@ from botocore.exceptions import ClientError
 from training.cloud.aws import client, code_of, plain_errors, session
 from training.cloud.jobs import arguments as job_arguments
 from training.cloud.jobs import job
-from training.cloud.jobs.launch import check_places, sdk_errors, source
+from training.cloud.jobs.launch import agreed, price_of, source
 from training.cloud.jobs.ranges import Ranges, ranges
 from training.cloud.jobs.rehearsal import Rehearsal, Rehearsed
 from training.cloud.jobs.trials import table, trials, write_config
-from training.cloud.jobs.watch import ENDED, ask, watch
-from training.cloud.prices import highest_price
+from training.cloud.jobs.watch import ENDED, watch
 from training.cloud.roles import role_arn
 from training.command import positive
 from training.errors import CloudError
@@ -62,13 +62,15 @@ def run(arguments: argparse.Namespace) -> int:
     if len(name) > LONGEST_NAME:
         raise CloudError(f"--name {name}: a tuning's has {LONGEST_NAME} characters at most")
     best = arguments.best or Path(f"{name}.json")
-    # Trials would find each other's checkpoints in one place, so there are none on S3.
-    wanted = job.job_of(arguments, name, resumes=False)
+    # Only what a spot instance was taken away from is started again.
+    folder = job.TRIAL_CHECKPOINTS if arguments.spot else None
+    wanted = job.job_of(arguments, name, checkpoint_dir=folder)
     if arguments.strategy == "Hyperband" and wanted.hyperparameters.get("epochs") == "1":
         raise CloudError("Hyperband stops bad trials after some epochs: --epochs 2 or more")
     chosen = ranges(arguments.range, wanted.hyperparameters)
-    role = role_arn(arguments.role, made)
+    role = role_arn(arguments.role, made, dry_run=arguments.dry_run)
     if arguments.dry_run:
+        print(price_of(wanted, made, arguments.trials))
         rehearsal = Rehearsal(made.region_name, "CreateHyperParameterTuningJob")
         with contextlib.suppress(Rehearsed):
             _start(arguments, wanted, role, chosen, rehearsal.session)
@@ -78,15 +80,12 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.name and _describe(sagemaker, name) is not None:
         print(f"{name} is there already; no tuning is started")
         return _watch(sagemaker, name, best)
-    check_places(wanted, made)
-    print(
-        highest_price(wanted.instance_type, 1, wanted.max_run, arguments.trials, made, wanted.spot)
-    )
-    if not arguments.yes and not ask(f"Start {name}?"):
-        print("nothing was started")
+    if not agreed(wanted, made, arguments.trials, yes=arguments.yes):
         return 1
     _start(arguments, wanted, role, chosen, made)
     print(f"started {name}, tuning {', '.join(chosen)}")
+    if wanted.checkpoints:
+        print(f"checkpoints, which cost storage until they are deleted: {wanted.checkpoints}")
     return 0 if arguments.no_wait else _watch(sagemaker, name, best)
 
 
@@ -95,7 +94,7 @@ def _start(
 ) -> None:
     from training.cloud.jobs.tuning import tune
 
-    with source() as folder, sdk_errors(f"starting the tuning {wanted.name}"):
+    with source() as folder, plain_errors(f"starting the tuning {wanted.name}"):
         tune(
             wanted,
             role,

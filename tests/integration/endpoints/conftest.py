@@ -52,7 +52,7 @@ class Cloud:
         return status, said.out, said.err
 
     def deploy(self, tag: str = "1", *arguments: str, model: str = MODEL) -> tuple[int, str, str]:
-        image = ["--image", f"{IMAGE}:{tag}", "--role", ROLE]
+        image = ["--image", f"{IMAGE}:{tag}", "--role", ROLE, "--yes"]
         return self.run("deploy", "garments", model, *image, *arguments)
 
     def plan(self, **values: object) -> None:
@@ -115,6 +115,8 @@ def cloud(
         "training.cloud.COMMANDS", ("deploy", "status", "rollback", "delete", "label")
     )
     monkeypatch.setattr("training.cloud.waiting.POLL_SECONDS", 0.02)
+    for pause in ("COUNT_SECONDS", "COUNT_SHARE"):
+        monkeypatch.setattr(f"training.cloud.labelling.progress.{pause}", 0.0)
     aws.client("s3").create_bucket(Bucket="shop")
     aws.client("iam").create_role(RoleName=ROLE, AssumeRolePolicyDocument=TRUST)
     assert main(["publish", str(tiny_artifact.path), "s3://shop/models/garments", "--tar"]) == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.integration.endpoints.conftest import IMAGE, ROLE, shown
+from tests.training.cloud.terminal import Terminal
 
 pytestmark = pytest.mark.aws
 
@@ -46,7 +47,7 @@ def test_delete_goes_on_where_it_stopped(cloud):
 
 def test_delete_asks_and_waits_for_an_update(cloud, monkeypatch):
     cloud.deploy("1")
-    monkeypatch.setattr("builtins.input", lambda _: "")
+    monkeypatch.setattr("sys.stdin", Terminal("\n"))
     assert cloud.run("delete", "garments")[0] == 1
     cloud.plan(looks=10_000)
     monkeypatch.setattr("training.cloud.waiting.sleep", lambda _: None)

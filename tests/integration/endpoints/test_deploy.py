@@ -7,7 +7,8 @@ import re
 import pytest
 
 from tests.app.conftest import write_artifact
-from tests.integration.endpoints.conftest import shown
+from tests.integration.endpoints.conftest import IMAGE, MODEL, ROLE, shown
+from tests.training.cloud.terminal import Terminal
 from training.__main__ import main
 
 pytestmark = pytest.mark.aws
@@ -41,6 +42,18 @@ def test_deploy_and_again(cloud):
     assert "is InService with garments-1-2-3" in out
     assert sorted(cloud.left()) == made
     assert cloud.endpoint()["LastModifiedTime"] == before["LastModifiedTime"]
+
+
+def test_deploy_asks_first(cloud, monkeypatch):
+    arguments = ["deploy", "garments", MODEL, "--image", f"{IMAGE}:1", "--role", ROLE]
+    status, _, err = cloud.run(*arguments)
+    assert (status, "give --yes" in err) == (2, True)
+    monkeypatch.setattr("sys.stdin", Terminal("\n"))
+    status, out, _ = cloud.run(*arguments)
+    assert status == 1
+    assert "costs, until it is deleted: 1 x ml.c5.xlarge by the hour" in out
+    assert "Put 1.2.3 into service as garments? [y/N] nothing was changed" in out
+    assert cloud.left() == []
 
 
 def test_a_dry_run_makes_nothing(cloud):

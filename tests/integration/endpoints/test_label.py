@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import time
 
 import pytest
 from PIL import Image
 
 from tests.app.conftest import encode, photo
 from tests.integration.endpoints.conftest import Cloud, shown
+from tests.training.cloud.terminal import Terminal
 
 pytestmark = pytest.mark.aws
 
@@ -56,7 +58,8 @@ def sent(cloud: Cloud, job: dict) -> list[str]:
 def test_label_everything_and_again(cloud, photos, tmp_path):
     cloud.plan(looks=2)
     output = tmp_path / "labels.jsonl"
-    arguments = ["label", PHOTOS, OUT, "--endpoint", "garments", "--output", str(output)]
+    arguments = ["label", PHOTOS, OUT, "--endpoint", "garments", "--yes"]
+    arguments += ["--output", str(output)]
     status, out, err = cloud.run(*arguments)
 
     assert (status, err) == (0, "")
@@ -89,7 +92,8 @@ def test_label_everything_and_again(cloud, photos, tmp_path):
 
 
 def test_a_new_photo_is_another_job(cloud, photos):
-    arguments = ["label", PHOTOS, OUT, "--endpoint", "garments", "--output", f"{OUT}/all.jsonl"]
+    arguments = ["label", PHOTOS, OUT, "--endpoint", "garments", "--yes"]
+    arguments += ["--output", f"{OUT}/all.jsonl"]
     assert cloud.run(*arguments)[0] == 0
     s3 = cloud.aws.client("s3")
     s3.put_object(Bucket="shop", Key="photos/new.png", Body=photos["1.png"])
@@ -104,7 +108,8 @@ def test_after_a_failure_only_the_rest_is_sent(cloud, photos, tmp_path):
     cloud.aws.client("s3").put_object(Bucket="shop", Key="photos/large.png", Body=large)
     cloud.plan(lost="2.png", reason="InternalServerError: a machine was lost.")
     output = tmp_path / "labels.jsonl"
-    arguments = ["label", PHOTOS, OUT, "--endpoint", "garments", "--output", str(output)]
+    arguments = ["label", PHOTOS, OUT, "--endpoint", "garments", "--yes"]
+    arguments += ["--output", str(output)]
     status, out, _ = cloud.run(*arguments)
 
     assert status == 1
@@ -120,7 +125,7 @@ def test_after_a_failure_only_the_rest_is_sent(cloud, photos, tmp_path):
     cloud.plan()
     status, out, _ = cloud.run(*arguments)
     assert status == 0
-    assert "has failed; 1 photos have no answer yet" in out
+    assert "is Failed; 1 photos have no answer yet" in out
     assert sent(cloud, jobs(cloud)[1]) == ["2.png"]
     assert "label" in lines(output.read_text())["2.png"]
     assert sorted(lines(output.read_text())) == sorted([*photos, "large.png"])
@@ -129,19 +134,45 @@ def test_after_a_failure_only_the_rest_is_sent(cloud, photos, tmp_path):
     assert len(jobs(cloud)) == 2
 
 
-def test_a_running_job_is_followed(cloud, photos, monkeypatch, tmp_path):
+def answered(out: str) -> list[int]:
+    """How many of the five photos were told to be answered, one after the other."""
+    return [int(count) for count in re.findall(r"InProgress, (\d) of 5 photos answered", out)]
+
+
+def test_a_running_job_is_followed_and_tells_how_far_it_is(cloud, photos, monkeypatch, tmp_path):
     output = str(tmp_path / "labels.jsonl")
-    arguments = ["label", PHOTOS, OUT, "--endpoint", "garments", "--output", output]
+    arguments = ["label", PHOTOS, OUT, "--endpoint", "garments", "--yes", "--output", output]
     cloud.plan(looks=5)
     with monkeypatch.context() as patched:
         patched.setattr("training.cloud.waiting.sleep", _interrupt)
-        status, _, err = cloud.run(*arguments)
+        status, out, err = cloud.run(*arguments)
     assert status == 2
     assert "no longer waiting; AWS goes on with it" in err
+    assert answered(out) == [0]
     status, out, _ = cloud.run(*arguments)
     assert status == 0
     assert "is running already" in out
+    counts = answered(out)
+    assert counts == [2, 3, 4]  # the last one is there when the job is over
     assert len(jobs(cloud)) == 1
+
+    # Once more: the answers from before are none of the new job's. S3 tells whole seconds.
+    time.sleep(3)
+    status, out, _ = cloud.run(*arguments, "--again")
+    assert status == 0
+    assert answered(out)[0] == 0
+
+
+def test_a_labelling_asks_first(cloud, photos, monkeypatch):
+    arguments = ["label", PHOTOS, OUT, "--endpoint", "garments"]
+    status, _, err = cloud.run(*arguments)
+    assert (status, "give --yes" in err) == (2, True)
+    monkeypatch.setattr("sys.stdin", Terminal("n\n"))
+    status, out, _ = cloud.run(*arguments)
+    assert status == 1
+    assert "costs, while it runs: 1 x ml.c5.xlarge by the hour" in out
+    assert "Label 5 photos? [y/N] nothing was started" in out
+    assert jobs(cloud) == []
 
 
 def _interrupt(_: float) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.integration.endpoints.conftest import shown
+from tests.training.cloud.terminal import Terminal
 
 pytestmark = pytest.mark.aws
 
@@ -63,7 +64,7 @@ def test_rollback_asks(cloud, monkeypatch):
     cloud.deploy("1")
     cloud.deploy("2")
     current = cloud.endpoint()["EndpointConfigName"]
-    monkeypatch.setattr("builtins.input", lambda _: "n")
+    monkeypatch.setattr("sys.stdin", Terminal("n\n"))
     assert cloud.run("rollback", "garments")[0] == 1
     assert cloud.endpoint()["EndpointConfigName"] == current
 

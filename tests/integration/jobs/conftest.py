@@ -89,3 +89,29 @@ def launched(cloud, aws: Aws, data: Path, name: str, *flags: str) -> dict:
     assert status == 0, said
     assert f"artifact: s3://shop/jobs/{name}/output/model.tar.gz" in said
     return aws.client("sagemaker").describe_training_job(TrainingJobName=name)
+
+
+VALUES = {
+    "learning-rate": "0.023456789",
+    "weight-decay": "4.56E-5",
+    "augment": "0.123456",
+    "_tuning_objective_metric": "valid:accuracy",
+}
+"""What SageMaker adds to the hyperparameters of a trial."""
+
+
+def tuned(cloud, aws: Aws, data: Path, name: str, *flags: str) -> dict:
+    """Start a tuning, and give what one of its trials runs."""
+    cloud("upload", data, f"s3://shop/data/{name}")
+    fixed = [word for word in QUICK if word not in ("--learning-rate", "0.02")]
+    status, said = cloud(
+        "tune", "--name", name, "--data", f"stripes=s3://shop/data/{name}", "--yes", "--no-wait",
+        "--role", "GarmentTraining", "--instance-type", "ml.m5.xlarge", *flags, *fixed,
+    )  # fmt: skip
+    assert status == 0, said
+    tuning = aws.client("sagemaker").describe_hyper_parameter_tuning_job(
+        HyperParameterTuningJobName=name
+    )
+    trial = tuning["TrainingJobDefinition"]
+    trial["HyperParameters"] = trial["StaticHyperParameters"] | VALUES
+    return trial

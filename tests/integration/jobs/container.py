@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -118,6 +119,12 @@ class Container:
         """What a container hears before a spot instance ends: its first process, no other."""
         self.process.send_signal(signal.SIGTERM)
 
+    def take_over(self, lost: Container) -> None:
+        """What SageMaker copied to S3 while the lost one ran, it copies back before the start."""
+        there = self.root / "checkpoints"
+        there.rmdir()
+        shutil.copytree(lost.root / "checkpoints", there)
+
     def finish(self) -> tuple[int, str]:
         """Wait for the end: the exit status, and what it said. Nothing is left running."""
         try:
@@ -127,6 +134,7 @@ class Container:
             self.kill()
 
     def kill(self) -> None:
+        """All its processes end at once, as when the machine is taken away."""
         if self.process is not None:
             for pid in [self.process.pid, *descendants(self.process.pid)]:
                 with contextlib.suppress(ProcessLookupError):

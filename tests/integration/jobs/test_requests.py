@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 
+import botocore.client
 import pytest
 
 from tests.integration.jobs.conftest import QUICK, launched, needs_sdk
+from tests.training.cloud.price_list import product, running_price_list
 from tests.training.cloud.strict import check_request
 from training.cloud.jobs.measures import definitions
 from training.cloud.jobs.rehearsal import Rehearsal
@@ -59,7 +61,48 @@ def rehearsed(cloud, monkeypatch, command: str, *flags: str) -> tuple[list, str]
     given = ["--data", "s3://shop/data/home", "--role", ROLE, "--dry-run", *flags]
     status, said = cloud(command, *given)
     assert status == 0, said
+    assert seen, "it was no dry run"
     return seen, said
+
+
+@pytest.mark.parametrize(
+    ("command", "flags", "price"),
+    [
+        ("train", ["--instances", "2"], "11.26 USD (2 x ml.g5.xlarge for at most 4 h, 1.408"),
+        ("tune", ["--trials", "3"], "16.90 USD (3 jobs x 1 x ml.g5.xlarge for at most 4 h"),
+    ],
+)
+def test_a_dry_run_tells_the_highest_price_and_only_reads(
+    cloud, aws, monkeypatch, command, flags, price
+):
+    """The role by its name from the stand-in, the price from a price list, and nothing else."""
+    asked: list[str] = []
+    send = botocore.client.BaseClient._make_api_call
+
+    def note(client, operation: str, parameters: dict):
+        asked.append(operation)
+        return send(client, operation, parameters)
+
+    monkeypatch.setattr(botocore.client.BaseClient, "_make_api_call", note)
+    monkeypatch.setattr(Rehearsal, "show", lambda _: asked.append("--"))
+    given = ["--data", "s3://shop/data/home", "--role", "GarmentTraining", "--dry-run", *flags]
+    with running_price_list(monkeypatch) as listed:
+        listed["products"] = [product("Training", "1.408")]
+        status, said = cloud(command, *given)
+    assert status == 0, said
+    assert f"The highest possible price: {price}" in said
+    assert asked[:2] == ["GetRole", "GetProducts"]
+    last = "CreateTrainingJob" if command == "train" else "CreateHyperParameterTuningJob"
+    # The rehearsal's own, which leave this process never.
+    assert set(asked[2:]) == {"PutObject", last, "--"}
+
+
+def test_a_dry_run_without_aws_says_what_it_could_not_ask(cloud, monkeypatch):
+    flags = ["--name", "garment-1", "--role", "GarmentTraining"]
+    requests, said = rehearsed(cloud, monkeypatch, "train", *flags)
+    assert "zeros stand for the account: looking up the role GarmentTraining" in said
+    assert "The highest possible price of 1 x ml.g5.xlarge for at most 4 h is not known" in said
+    assert requests[-1].parameters["RoleArn"] == "arn:aws:iam::000000000000:role/GarmentTraining"
 
 
 @pytest.mark.parametrize(
@@ -89,9 +132,12 @@ def test_the_exact_request_of_a_job_is_shown_and_aws_would_take_it(cloud, monkey
         assert request["HyperParameters"]["profile"] == "/opt/ml/output/data/profile"
 
 
-@pytest.mark.parametrize("strategy", ["Bayesian", "Hyperband"])
-def test_the_exact_request_of_a_tuning_is_shown_and_aws_would_take_it(cloud, monkeypatch, strategy):
+@pytest.mark.parametrize(("strategy", "spot"), [("Bayesian", []), ("Hyperband", ["--spot"])])
+def test_the_exact_request_of_a_tuning_is_shown_and_aws_would_take_it(
+    cloud, monkeypatch, strategy, spot
+):
     flags = ["--name", "garment-1", "--strategy", strategy, "--epochs", "9", "--batch-size", "64"]
+    flags += spot
     requests, said = rehearsed(cloud, monkeypatch, "tune", *flags)
 
     service, operation, request = requests[-1]
@@ -105,4 +151,15 @@ def test_the_exact_request_of_a_tuning_is_shown_and_aws_would_take_it(cloud, mon
     assert not config["ParameterRanges"].get("CategoricalParameterRanges")
     definition = request["TrainingJobDefinition"]
     assert definition["StaticHyperParameters"]["batch-size"] == "64"
-    assert "CheckpointConfig" not in definition
+    assert bool(definition.get("EnableManagedSpotTraining")) == bool(spot)
+    if not spot:
+        assert "CheckpointConfig" not in definition
+        return
+    # All trials have one address: each its own folder, of the name that SageMaker gives it.
+    assert definition["CheckpointConfig"] == {
+        "S3Uri": "s3://shop/jobs/garment-1/checkpoints",
+        "LocalPath": "/opt/ml/checkpoints",
+    }
+    folder = definition["StaticHyperParameters"]["checkpoint-dir"]
+    assert folder == "/opt/ml/checkpoints/$TRAINING_JOB_NAME"
+    assert definition["StoppingCondition"]["MaxWaitTimeInSeconds"] == 8 * 3600

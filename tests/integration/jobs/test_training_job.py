@@ -43,9 +43,7 @@ def test_a_job_trains_is_interrupted_and_goes_on(cloud, aws, data, container):
     assert not list((first.root / "model").iterdir())
 
     second = container().fill(request, s3)
-    # SageMaker copies them to S3 and back.
-    (second.root / "checkpoints").rmdir()
-    (first.root / "checkpoints").rename(second.root / "checkpoints")
+    second.take_over(first)
     status, said = second.drive(request).finish()
 
     assert status == 0, said[-4000:]

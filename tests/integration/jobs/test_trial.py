@@ -6,13 +6,16 @@
 from __future__ import annotations
 
 import re
+import shutil
 import sys
 from pathlib import Path
 
 import pytest
 
 from app.artifact import open_artifact
-from tests.integration.jobs.conftest import QUICK, needs_sdk
+from tests.integration.aws import Aws
+from tests.integration.jobs.conftest import needs_sdk, tuned
+from tests.integration.jobs.container import Container
 from training.cloud.jobs.measures import OBJECTIVE, definitions
 
 TOOLKIT = Path(sys.executable).parents[1] / "toolkit/bin/train"
@@ -27,42 +30,22 @@ pytestmark = [
 ]
 
 
-@pytest.mark.parametrize("broken", [False, True])
-def test_a_trial_of_a_tuning_runs_by_the_toolkit(cloud, aws, data, container, broken):
-    name = "garment-tune-broken" if broken else "garment-tune"
-    if broken:
-        (data / "valid.zip").unlink()
-    cloud("upload", data, f"s3://shop/data/{name}")
-    tuned = [word for word in QUICK if word not in ("--learning-rate", "0.02")]
-    status, said = cloud(
-        "tune", "--name", name, "--data", f"stripes=s3://shop/data/{name}", "--yes", "--no-wait",
-        "--role", "GarmentTraining", "--instance-type", "ml.m5.xlarge", *tuned,
-    )  # fmt: skip
-    assert status == 0, said
-    tuning = aws.client("sagemaker").describe_hyper_parameter_tuning_job(
-        HyperParameterTuningJobName=name
-    )
-    trial = tuning["TrainingJobDefinition"]
-    # What SageMaker makes of a definition for each trial.
-    trial["HyperParameters"] = trial["StaticHyperParameters"] | {
-        "learning-rate": "0.023456789",
-        "weight-decay": "4.56E-5",
-        "augment": "0.123456",
-        "_tuning_objective_metric": "valid:accuracy",
-    }
-    one = container().fill(trial, aws.client("s3"))
+def start(one: Container, aws: Aws, name: str) -> Container:
     environment = aws.environment() | {
+        "TRAINING_JOB_NAME": name,
         "SAGEMAKER_BASE_DIR": str(one.root),
         # As AWS's PyTorch container has it.
         "SAGEMAKER_TRAINING_MODULE": "sagemaker_pytorch_container.training:main",
         "SM_STUDIO_LOCAL_MODE": "true",
     }
-    status, said = one.start([str(TOOLKIT)], environment).finish()
+    return one.start([str(TOOLKIT)], environment)
 
-    if broken:
-        assert status != 0
-        assert "training needs a 'valid' split, and stripes has none" in one.failure(), said
-        return
+
+def test_a_trial_of_a_tuning_runs_by_the_toolkit(cloud, aws, data, container):
+    trial = tuned(cloud, aws, data, "garment-tune")
+    one = container().fill(trial, aws.client("s3"))
+    status, said = start(one, aws, "garment-tune-001").finish()
+
     assert status == 0, said[-4000:]
     assert (one.root / "output/success").exists()
     used = open_artifact(one.root / "model/model.pt").card.hyperparameters
@@ -70,3 +53,43 @@ def test_a_trial_of_a_tuning_runs_by_the_toolkit(cloud, aws, data, container, br
     assert used["batch_size"] == 16
     [accuracy] = [item["Regex"] for item in definitions() if item["Name"] == OBJECTIVE]
     assert len(re.findall(accuracy, said)) == 3
+
+
+def test_a_trial_that_fails_tells_why(cloud, aws, data, container):
+    (data / "valid.zip").unlink()
+    trial = tuned(cloud, aws, data, "garment-tune-broken")
+    one = container().fill(trial, aws.client("s3"))
+    status, said = start(one, aws, "garment-tune-broken-001").finish()
+
+    assert status != 0
+    assert "training needs a 'valid' split, and stripes has none" in one.failure(), said
+
+
+def test_a_trial_goes_on_after_its_spot_instance_was_taken_away(cloud, aws, data, container):
+    """From its last epoch: the toolkit passes SIGTERM on to nobody, and the machine then goes."""
+    trial = tuned(cloud, aws, data, "garment-tune-spot", "--spot")
+    s3, name = aws.client("s3"), "garment-tune-spot-001"
+    assert trial["EnableManagedSpotTraining"]
+    kept = trial["CheckpointConfig"]
+    assert kept["S3Uri"] == "s3://shop/jobs/garment-tune-spot/checkpoints"
+    trial["HyperParameters"]["epochs"] = "12"
+
+    first = start(container().fill(trial, s3), aws, name)
+    first.read_until('"epoch": 3')
+    first.kill()
+    assert [path.name for path in (first.root / "checkpoints").iterdir()] == [name]
+    assert not list((first.root / "model").iterdir())
+
+    second = container().fill(trial, s3)
+    second.take_over(first)
+    # Another trial's, at the same address on S3: not this one's.
+    shutil.copytree(second.root / "checkpoints" / name, second.root / "checkpoints/another")
+    status, said = start(second, aws, name).finish()
+
+    assert status == 0, said[-4000:]
+    [epoch] = re.findall(r"resumed after epoch (\d+)", said)
+    assert int(epoch) >= 2
+    assert open_artifact(second.root / "model/model.pt").card.hyperparameters["epochs"] == 12
+    history = (second.root / "output/data/history.jsonl").read_text().splitlines()
+    assert len(history) == 12
+    assert said.count('"epoch": ') == 12 - int(epoch)

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError, NoCredentialsError, ParamValidation
 from training.cloud.aws import plain_errors, session
 from training.cloud.jobs.rehearsal import Rehearsal, Rehearsed
 from training.cloud.roles import role_arn
-from training.errors import CloudError
+from training.errors import CloudError, PublishError
 
 
 def refused(code: str, message: str = "said AWS") -> ClientError:
@@ -45,6 +45,7 @@ def uploading(error: ClientError) -> S3UploadFailedError:
         (uploading(refused("AccessDenied")), "access denied"),
         (NoCredentialsError(), "no AWS credentials"),
         (ParamValidationError(report="too long"), "too long"),
+        (ValueError("no such strategy"), "no such strategy"),
     ],
 )
 def test_errors_say_what_is_wrong_and_what_to_do(error, told):
@@ -52,6 +53,13 @@ def test_errors_say_what_is_wrong_and_what_to_do(error, told):
         raise error
     assert str(raised.value).startswith("starting: ")
     assert told in str(raised.value)
+
+
+def test_publishing_has_its_own_error_and_advice():
+    advice = {"AccessDenied": "s3:PutObject is needed"}
+    told = r"s3://shop: s3:PutObject is needed \(AccessDenied\)"
+    with pytest.raises(PublishError, match=told), plain_errors("s3://shop", PublishError, advice):
+        raise refused("AccessDenied")
 
 
 def test_a_missing_region_is_told(aws, monkeypatch, tmp_path):
@@ -73,6 +81,23 @@ def test_a_role_that_sagemaker_cannot_take_is_told(role):
         role_arn("Other", session())
     with pytest.raises(CloudError, match="looking up the role Nobody: there is no such role"):
         role_arn("Nobody", session())
+
+
+def test_a_dry_run_goes_on_where_aws_cannot_be_asked_and_not_where_it_refuses(
+    role, monkeypatch, capsys
+):
+    with pytest.raises(CloudError, match="there is no such role"):
+        role_arn("Nobody", session(), dry_run=True)
+    # AWS is moto, in this process: only without a key is it not asked.
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    for name in ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"):
+        monkeypatch.setenv(name, "/nowhere")
+    with pytest.raises(CloudError, match="no AWS credentials"):
+        role_arn("GarmentTraining", session())
+    arn = role_arn("GarmentTraining", session(), dry_run=True)
+    assert arn == "arn:aws:iam::000000000000:role/GarmentTraining"
+    assert "zeros stand for the account: looking up the role" in capsys.readouterr().out
 
 
 def test_a_rehearsal_notes_checks_and_sends_nothing(capsys):

@@ -78,8 +78,3 @@ def test_only_this_role_is_passed_and_only_to_sagemaker():
     assert passing["Condition"] == {
         "StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}
     }
-
-
-def test_every_policy_is_described():
-    text = (CLOUD / "policies/README.md").read_text()
-    assert [name for name in POLICIES if f"`{name}`" not in text] == []

@@ -6,7 +6,7 @@ import io
 import pytest
 
 from training.cloud.buckets import location
-from training.cloud.endpoint.arguments import agreed, endpoint_name, share, variable
+from training.cloud.endpoint.arguments import endpoint_name, share, variable
 from training.cloud.endpoint.rollout import explain
 from training.cloud.labelling.labels import Counts
 from training.cloud.labelling.photos import Photo, answer_to
@@ -55,14 +55,6 @@ def test_shares(wrong):
     assert share("0.05") == 0.05
     with pytest.raises(argparse.ArgumentTypeError, match="from 0 to 1"):
         share(wrong)
-
-
-def test_nobody_there_is_no_yes(monkeypatch, capsys):
-    monkeypatch.setattr("sys.stdin", io.StringIO(""))
-    assert not agreed("Delete?")
-    assert "give --yes" in capsys.readouterr().out
-    monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
-    assert agreed("Delete?")
 
 
 def test_the_table_of_labels():

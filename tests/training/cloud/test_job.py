@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from training import options
 from training.cloud.jobs import arguments as job_arguments
 from training.cloud.jobs import job, measures
 from training.cloud.jobs.hyperparameters import hyperparameters
@@ -34,6 +35,27 @@ def test_flags_become_hyperparameters_and_folders_the_containers():
     }
     assert str(made.output) == "s3://shop/jobs"
     assert made.checkpoints == "s3://shop/jobs/garment-1/checkpoints"
+
+
+def test_the_trials_of_a_tuning_have_a_folder_each_or_no_checkpoints(monkeypatch):
+    parser = argparse.ArgumentParser()
+    job_arguments.add_arguments(parser)
+    arguments = parser.parse_args(["--data", HOME, "--role", "r"])
+
+    made = job.job_of(arguments, "garment-1", checkpoint_dir=job.TRIAL_CHECKPOINTS)
+    assert made.checkpoints == "s3://shop/jobs/garment-1/checkpoints"
+    folder = made.hyperparameters["checkpoint-dir"]
+    assert folder == "/opt/ml/checkpoints/$TRAINING_JOB_NAME"
+    # In the container, where SageMaker tells the name.
+    monkeypatch.setenv("TRAINING_JOB_NAME", "garment-1-007")
+    train = argparse.ArgumentParser()
+    options.add_arguments(train)
+    taken = train.parse_args(["--output=unused", f"--checkpoint-dir={folder}"])
+    assert taken.checkpoint_dir == Path("/opt/ml/checkpoints/garment-1-007")
+
+    none = job.job_of(arguments, "garment-1", checkpoint_dir=None)
+    assert none.checkpoints is None
+    assert not {"resume", "checkpoint-dir"} & none.hyperparameters.keys()
 
 
 def test_sources_become_channels_whose_names_a_shell_takes():

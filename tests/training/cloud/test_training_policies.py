@@ -17,7 +17,10 @@ def statements(name: str) -> list[dict]:
     return policy["Statement"]
 
 
-@pytest.mark.parametrize("name", ["training-role.json", "launch-training.json"])
+POLICIES = ["training-role.json", "launch-training.json", "publish-release.json"]
+
+
+@pytest.mark.parametrize("name", POLICIES)
 def test_a_wildcard_stands_only_where_aws_permits_no_name(name):
     for statement in statements(name):
         assert not [action for action in statement["Action"] if "*" in action]
@@ -48,6 +51,28 @@ def test_one_who_launches_may_do_what_the_commands_do():
         "sagemaker:StopHyperParameterTuningJob",
         "sagemaker:StopTrainingJob",
     }
+
+
+def test_who_publishes_may_read_and_write_releases_and_delete_none():
+    listing, writing = statements("publish-release.json")
+    assert listing["Action"] == ["s3:ListBucket"]
+    assert writing["Action"] == ["s3:GetObject", "s3:PutObject"]
+    assert writing["Resource"] == ["arn:aws:s3:::BUCKET/garments/*"]
+
+
+def test_a_job_deletes_checkpoints_and_nothing_else():
+    [deleting] = [
+        found
+        for found in statements("training-role.json")
+        if [action for action in found["Action"] if "Delete" in action]
+    ]
+    assert deleting["Action"] == ["s3:DeleteObject"]
+    assert deleting["Resource"] == ["arn:aws:s3:::BUCKET/jobs/*/checkpoints/*"]
+
+
+def test_every_policy_is_described():
+    text = (FOLDER / "README.md").read_text()
+    assert [path.name for path in FOLDER.glob("*.json") if f"`{path.name}`" not in text] == []
 
 
 def test_only_sagemaker_takes_the_role_and_only_this_role_is_passed():

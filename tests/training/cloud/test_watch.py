@@ -1,6 +1,5 @@
 """Following a job: its states, its log, its end, and Ctrl-C."""
 
-import io
 import time
 from datetime import UTC, datetime
 
@@ -9,8 +8,8 @@ import pytest
 from botocore.stub import Stubber
 
 from tests.training.cloud.conftest import REGION
+from tests.training.cloud.terminal import Terminal
 from training.cloud.jobs import watch
-from training.errors import CloudError
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 NAME = "garment-1"
@@ -153,11 +152,6 @@ def test_a_failed_job_tells_why_and_what_to_do(reason, told):
     assert "artifact" not in text
 
 
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
 def interrupted_once(status: int):
     answers = iter([KeyboardInterrupt(), status])
 
@@ -186,8 +180,3 @@ def test_ctrl_c_asks_whether_to_stop_the_job(monkeypatch, capsys, answer, stops)
 def test_ctrl_c_without_a_terminal_leaves_the_job(capsys):
     assert watch.watch(NAME, "again", pytest.fail, interrupted_once(1)) == watch.INTERRUPTED
     assert "goes on and costs money" in capsys.readouterr().out
-
-
-def test_without_a_terminal_there_is_no_yes():
-    with pytest.raises(CloudError, match=r"Start it\? There is no terminal to ask at: give --yes"):
-        watch.ask("Start it?")

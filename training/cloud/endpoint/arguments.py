@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import re
 
-from training.cloud.endpoint.guardrails import Canary
+from training.cloud.endpoint.guardrails import Canary, Scaling
 from training.command import positive
+from training.errors import CloudError
 
 
 def endpoint_name(text: str) -> str:
@@ -36,6 +37,50 @@ def share(text: str) -> float:
     if not 0 <= value <= 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 1")
     return value
+
+
+def add_endpoint(parser: argparse.ArgumentParser) -> None:
+    """Declare which endpoint it is about."""
+    parser.add_argument("endpoint", type=endpoint_name, help="its name, such as garments")
+
+
+def add_machines(parser: argparse.ArgumentParser) -> None:
+    """Declare --instance-type and --instances."""
+    parser.add_argument("--instance-type", default="ml.c5.xlarge", help="(default %(default)s)")
+    parser.add_argument("--instances", type=positive, default=1, help="(default %(default)s)")
+
+
+def add_scaling(parser: argparse.ArgumentParser) -> None:
+    """Declare how the number of machines follows the load."""
+    parser.add_argument(
+        "--max-instances", type=positive, help="scale with the load, up to so many machines"
+    )
+    parser.add_argument(
+        "--min-instances", type=positive, help="and down to so many (default: --instances)"
+    )
+    parser.add_argument(
+        "--invocations",
+        type=positive,
+        help="requests a minute that one machine should get; measure what it can take",
+    )
+
+
+def wanted_scaling(arguments: argparse.Namespace) -> Scaling | None:
+    """What `add_scaling` has read; None for a fixed number of machines.
+
+    Raises:
+        CloudError: the numbers make no sense together.
+    """
+    most, least = arguments.max_instances, arguments.min_instances or arguments.instances
+    if most is None:
+        return None
+    if arguments.serverless:
+        raise CloudError("serverless scales by itself: leave out --max-instances")
+    if arguments.invocations is None:
+        raise CloudError("--max-instances needs --invocations, which says when to scale")
+    if least > most:
+        raise CloudError(f"--max-instances {most} is less than the {least} that there are at least")
+    return Scaling(least, most, float(arguments.invocations))
 
 
 def add_dry_run(parser: argparse.ArgumentParser) -> None:
@@ -90,12 +135,3 @@ def canary_of(arguments: argparse.Namespace) -> Canary | None:
     if arguments.at_once:
         return None
     return Canary(arguments.canary_percent, arguments.canary_minutes * 60)
-
-
-def agreed(question: str) -> bool:
-    """Ask on the terminal; no where nobody can answer."""
-    try:
-        return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
-    except EOFError:
-        print("nobody answers; give --yes")
-        return False

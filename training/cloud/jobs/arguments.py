@@ -54,7 +54,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=_hours,
         help="with --spot: running and waiting for capacity together (default: twice --max-hours)",
     )
-    add("--image", help="the container's image (default: AWS's newest for PyTorch)")
+    add(
+        "--image",
+        help="the container's image (default: AWS's newest for PyTorch); in this project's own, "
+        "`tune` runs the code that lies in it",
+    )
     add("--tag", action="append", default=[], metavar="KEY=VALUE", help="a tag; repeat it for more")
     add("--yes", action="store_true", help="start without asking")
     add("--dry-run", action="store_true", help="print the exact requests, only")

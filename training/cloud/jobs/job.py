@@ -16,6 +16,13 @@ from training.errors import CloudError
 ML = "/opt/ml"
 """The folder of a job's container that SageMaker fills and reads."""
 
+CHECKPOINTS = f"{ML}/checkpoints"
+"""What SageMaker copies to S3 while a job runs, and back before it is started again."""
+
+TRIAL_CHECKPOINTS = f"{CHECKPOINTS}/$TRAINING_JOB_NAME"
+"""The trials of a tuning share one address on S3, so each has a folder there; `train` knows its own
+by the variable, which SageMaker sets."""
+
 START_FROM = "start_from"
 """The channel with the artifact to start from; `training.train` takes it for no data."""
 
@@ -47,7 +54,11 @@ class Job:
 
 
 def job_of(
-    arguments: argparse.Namespace, name: str, instances: int = 1, *, resumes: bool = True
+    arguments: argparse.Namespace,
+    name: str,
+    instances: int = 1,
+    *,
+    checkpoint_dir: str | None = CHECKPOINTS,
 ) -> Job:
     """The job that the command line describes; asks nothing of AWS.
 
@@ -55,7 +66,8 @@ def job_of(
         arguments: as `job_arguments` declares them.
         name: of the job.
         instances: how many train together.
-        resumes: whether it keeps checkpoints on S3, and goes on from one that is there.
+        checkpoint_dir: the container's folder for checkpoints, which are kept on S3, and from
+            which it goes on; None for no checkpoints.
 
     Raises:
         CloudError: something about it is wrong.
@@ -67,8 +79,8 @@ def job_of(
     output = location(arguments.output) if arguments.output else Location(first.bucket, "jobs")
     flags = hyperparameters([*_common(arguments), *arguments.flags])
     # The container's folders; what lies below the output becomes output.tar.gz.
-    if resumes:
-        flags |= {"resume": "true", "checkpoint-dir": f"{ML}/checkpoints"}
+    if checkpoint_dir:
+        flags |= {"resume": "true", "checkpoint-dir": checkpoint_dir}
     if flags.get("profile"):
         flags["profile"] = f"{ML}/output/data/profile"
     if arguments.start_from:
@@ -91,7 +103,7 @@ def job_of(
         channels=channels,
         hyperparameters=flags,
         output=output,
-        checkpoints=checkpoints if resumes else None,
+        checkpoints=checkpoints if checkpoint_dir else None,
         instance_type=arguments.instance_type,
         instances=instances,
         volume_gb=arguments.volume_gb,

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import boto3
 
+from training.cloud.asking import ask
 from training.cloud.aws import client, plain_errors
 from training.cloud.buckets import check_region, location, stored
 from training.cloud.jobs.job import Job
 from training.cloud.jobs.rehearsal import Rehearsal, Rehearsed
 from training.cloud.jobs.source import write_source
+from training.cloud.prices import highest_price
 from training.errors import CloudError
 
 
@@ -30,7 +32,7 @@ def launch(job: Job, role: str, made: boto3.Session) -> None:
     """
     from training.cloud.jobs import sdk
 
-    with source() as folder, sdk_errors(f"starting the job {job.name}"):
+    with source() as folder, plain_errors(f"starting the job {job.name}"):
         trainer = sdk.trainer_of(job, role, folder, made)
         try:
             trainer.train(input_data_config=sdk.inputs_of(job), wait=False, logs=False)
@@ -44,6 +46,31 @@ def rehearse(job: Job, role: str, region: str) -> Rehearsal:
     with contextlib.suppress(Rehearsed):
         launch(job, role, rehearsal.session)
     return rehearsal
+
+
+def price_of(job: Job, made: boto3.Session, jobs: int = 1) -> str:
+    """A sentence on what so many runs of a job may cost at most, or on why that is not known."""
+    return highest_price(job.instance_type, job.instances, job.max_run, jobs, made, job.spot)
+
+
+def agreed(job: Job, made: boto3.Session, jobs: int = 1, *, yes: bool) -> bool:
+    """Whether a job may start: its places are there, the price is told, the user says yes.
+
+    Args:
+        job: what is wanted.
+        made: the session that asks AWS.
+        jobs: how many such jobs at most.
+        yes: the user has said it already.
+
+    Raises:
+        CloudError: see `check_places`; or there is nobody to ask.
+    """
+    check_places(job, made)
+    print(price_of(job, made, jobs))
+    if yes or ask(f"Start {job.name}?"):
+        return True
+    print("nothing was started")
+    return False
 
 
 def check_places(job: Job, made: boto3.Session) -> None:
@@ -73,13 +100,3 @@ def source() -> Iterator[Path]:
     """A folder with the source of a job, for as long as it takes to send it."""
     with tempfile.TemporaryDirectory() as folder:
         yield write_source(Path(folder) / "source")
-
-
-@contextlib.contextmanager
-def sdk_errors(doing: str) -> Iterator[None]:
-    """As `plain_errors`, and also what the SDK itself refuses (its errors are ValueErrors)."""
-    try:
-        with plain_errors(doing):
-            yield
-    except ValueError as error:
-        raise CloudError(f"{doing}: {error}") from error

@@ -14,7 +14,7 @@ from typing import Any
 
 import boto3
 
-from training.cloud.jobs.job import ML, Job
+from training.cloud.jobs.job import CHECKPOINTS, ML, Job
 from training.cloud.jobs.measures import definitions
 from training.cloud.jobs.source import ENTRY_POINT, REQUIREMENTS, START
 from training.errors import CloudError
@@ -138,7 +138,7 @@ def trainer_of(
         ),
         output_data_config=OutputDataConfig(s3_output_path=str(job.output)),
         checkpoint_config=job.checkpoints
-        and CheckpointConfig(s3_uri=job.checkpoints, local_path=f"{ML}/checkpoints"),
+        and CheckpointConfig(s3_uri=job.checkpoints, local_path=CHECKPOINTS),
         hyperparameters=dict(job.hyperparameters),
         tags=[Tag(key=key, value=value) for key, value in job.tags.items()] or None,
     )

@@ -10,6 +10,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from training.cloud.asking import ask
 from training.cloud.aws import code_of, plain_errors
 from training.cloud.jobs.measures import OBJECTIVE
 from training.errors import CloudError
@@ -19,21 +20,6 @@ POLL_SECONDS = 5.0
 ENDED = ("Completed", "Failed", "Stopped")
 INTERRUPTED = 130
 """Exit status after Ctrl-C, with the job going on."""
-
-
-def ask(question: str) -> bool:
-    """Whether the user says yes; Ctrl-C and the end of the input are a no.
-
-    Raises:
-        CloudError: there is nobody to ask.
-    """
-    if not sys.stdin.isatty():
-        raise CloudError(f"{question} There is no terminal to ask at: give --yes")
-    try:
-        return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
-    except (EOFError, KeyboardInterrupt):
-        print()
-        return False
 
 
 class Log:

@@ -6,13 +6,16 @@ go. Its jobs are NAME, NAME-2 and so on: AWS never forgets a job, and takes each
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import count
 from typing import Any
 
+from training.cloud.aws import plain_errors, show_request
 from training.cloud.buckets import Location
 from training.cloud.calls import Calls
 from training.cloud.endpoint.requests import Request, tags
@@ -74,6 +77,24 @@ def manifest(labelling: Labelling, photos: Sequence[Photo]) -> bytes:
     return json.dumps([prefix, *(photo.name for photo in photos)]).encode()
 
 
+def photos_of(
+    calls: Calls, labelling: Labelling, job: str, photos: Sequence[Photo]
+) -> Sequence[Photo]:
+    """Those of the photos that a job has on its list; all of them where its list is gone.
+
+    Raises:
+        CloudError: the list cannot be read.
+    """
+    bucket, key = labelling.out.bucket, manifest_key(labelling, job)
+    doing = f"reading s3://{bucket}/{key}"
+    found = calls.find("s3", "GetObject", {"Bucket": bucket, "Key": key}, doing)
+    if found is None:
+        return photos
+    with plain_errors(doing), contextlib.closing(found["Body"]) as body:
+        names = set(json.loads(body.read())[1:])
+    return [photo for photo in photos if photo.name in names]
+
+
 def create_transform_job(labelling: Labelling, job: str) -> Request:
     """Of `CreateTransformJob`: one photo a request, one line of JSON each."""
     where = f"s3://{labelling.out.bucket}/{manifest_key(labelling, job)}"
@@ -104,8 +125,30 @@ def create_transform_job(labelling: Labelling, job: str) -> Request:
     }
 
 
-def wait_for_job(calls: Calls, job: str, timeout: float) -> dict[str, Any]:
-    """Wait until the job is over, and give what AWS says of it; `timeout` is in seconds.
+def start_job(calls: Calls, labelling: Labelling, job: str, photos: Sequence[Photo]) -> None:
+    """Write the list of a job's photos and start it; a dry run shows both requests."""
+    bucket, key = labelling.out.bucket, manifest_key(labelling, job)
+    body = manifest(labelling, photos)
+    if calls.dry_run:
+        said = f"the names of {len(photos)} photos, {len(body)} bytes"
+        show_request("s3", "PutObject", {"Bucket": bucket, "Key": key, "Body": said})
+    else:
+        request = {"Bucket": bucket, "Key": key, "Body": body}
+        calls.change("s3", "PutObject", request, f"writing s3://{bucket}/{key}")
+    request = create_transform_job(labelling, job)
+    calls.change("sagemaker", "CreateTransformJob", request, f"starting {job}")
+
+
+def wait_for_job(
+    calls: Calls, job: str, timeout: float, progress: Callable[[datetime], str]
+) -> dict[str, Any]:
+    """Wait until the job is over, and give what AWS says of it.
+
+    Args:
+        calls: to AWS.
+        job: its name.
+        timeout: seconds.
+        progress: tells how far a job is that began then.
 
     Raises:
         CloudError: it is not over by then.
@@ -113,9 +156,14 @@ def wait_for_job(calls: Calls, job: str, timeout: float) -> dict[str, Any]:
     last: dict[str, Any] = {}
 
     def look() -> tuple[bool, str]:
-        last.update(find_job(calls, job) or {"TransformJobStatus": "not seen yet"})
+        found = find_job(calls, job)
+        if found is None:
+            return False, f"{job}: not seen yet"
+        last.update(found)
         status = last["TransformJobStatus"]
-        return status not in (*BUSY, "not seen yet"), f"{job}: {status}"
+        busy = status in BUSY
+        far = f", {progress(last['CreationTime'])}" if busy else ""
+        return not busy, f"{job}: {status}{far}"
 
     wait_until_done(look, timeout, "Run the same command again to follow it")
     return last
