@@ -1,9 +1,9 @@
 """The artifact: what training hands to serving, and the only thing that the two share.
 
 An artifact is one TorchScript file with the methods of `training.networks.GarmentModel`
-(`preprocess`, `logits`, `forward` and others) and two extra files inside its archive: the model
-card and the golden images. This module reads and verifies them without importing torch, so the
-proxy can use it too; only `load_module` needs it.
+(`preprocess`, `logits`, `forward` and others) and extra files inside its archive: the model card,
+the golden images, and what an engine needs that computes in 8 bits. This module reads and verifies
+them without importing torch, so the proxy can use it too; only `load_module` needs it.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ CATEGORIES: tuple[str, ...] = (
 
 CARD_FILE = "model_card.json"
 GOLDEN_FILE = "golden.json"
+RANGES_FILE = "ranges.json"
 
 MODEL_FILE = "model.pt"
 ARCHIVE_FILE = "model.tar.gz"
@@ -173,6 +174,18 @@ class Golden(_Strict):
     probabilities: list[Probability] = Field(min_length=10, max_length=10)
 
 
+class LayerRange(_Strict):
+    """What a layer of the network gets, for engines that compute in 8 bits."""
+
+    name: str = Field(description="As torchvision has it, such as `layer1.0.conv2`.")
+    low: float = Field(description="The least value of its input on the calibration images.")
+    high: float = Field(description="The largest.")
+
+
+class _RangesFile(_Strict):
+    layers: list[LayerRange]
+
+
 class _GoldenFile(_Strict):
     images: list[Golden] = Field(min_length=1)
 
@@ -210,6 +223,13 @@ class Artifact(_Strict):
     sha256: str
     card: ModelCard
     golden: list[Golden]
+    ranges: list[LayerRange] | None = None
+    """Of the network's layers; None in artifacts made before."""
+
+
+def ranges_json(layers: list[LayerRange]) -> str:
+    """The layers' ranges as the text of the artifact's extra file."""
+    return _RangesFile(layers=layers).model_dump_json()
 
 
 def golden_json(images: list[Golden]) -> str:
@@ -238,11 +258,12 @@ def open_artifact(path: Path, expected_sha256: str | None = None) -> Artifact:
         with zipfile.ZipFile(path) as archive:
             card = ModelCard.model_validate_json(_extra_file(archive, CARD_FILE))
             golden = _GoldenFile.model_validate_json(_extra_file(archive, GOLDEN_FILE)).images
+            ranges = _ranges(archive)
     except (OSError, zipfile.BadZipFile) as error:
         raise ArtifactError(f"{path}: cannot be read as an artifact: {error}") from error
     except ValidationError as error:
         raise ArtifactError(f"{path}: not an artifact of this version: {error}") from error
-    return Artifact(path=path, sha256=sha256, card=card, golden=golden)
+    return Artifact(path=path, sha256=sha256, card=card, golden=golden, ranges=ranges)
 
 
 def load_module(path: Path, precision: Precision) -> torch.jit.ScriptModule:
@@ -263,6 +284,12 @@ def load_module(path: Path, precision: Precision) -> torch.jit.ScriptModule:
         preserved_attrs=["preprocess", "backgrounds", "logits", "calibrate", "explain", "seen"],
     )
     return frozen
+
+
+def _ranges(archive: zipfile.ZipFile) -> list[LayerRange] | None:
+    if not any(member.endswith(f"/extra/{RANGES_FILE}") for member in archive.namelist()):
+        return None
+    return _RangesFile.model_validate_json(_extra_file(archive, RANGES_FILE)).layers
 
 
 def _extra_file(archive: zipfile.ZipFile, name: str) -> bytes:

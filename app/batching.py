@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -42,7 +43,7 @@ class _Waiting(Generic[Item, Result]):
 
 
 class Batcher(Generic[Item, Result]):
-    """Runs `run` on lists of items, one list at a time, in `executor`.
+    """Runs `run` on lists of items, `parallel` lists at a time, in `executor`.
 
     To be made and used within one event loop.
     """
@@ -54,15 +55,17 @@ class Batcher(Generic[Item, Result]):
         *,
         max_batch: int,
         max_queue: int,
+        parallel: int = 1,
         on_batch: Callable[[int], object] = lambda _: None,
     ) -> None:
         """Start the batcher.
 
         Args:
             run: gives one result for each item, in order. Called in `executor`.
-            executor: where `run` is called; one thread is enough.
+            executor: where `run` is called; it has a thread for each of `parallel`.
             max_batch: most items in one call of `run`.
             max_queue: most items that wait for one; the next is refused.
+            parallel: batches that run at the same time.
             on_batch: told the size of each batch before it runs.
         """
         self._run = run
@@ -73,7 +76,9 @@ class Batcher(Generic[Item, Result]):
         self._queue: deque[_Waiting[Item, Result]] = deque()
         self._arrived = asyncio.Event()
         self._closed = False
-        self._worker = asyncio.get_running_loop().create_task(self._work())
+        self._idle = 0
+        loop = asyncio.get_running_loop()
+        self._workers = [loop.create_task(self._work()) for _ in range(parallel)]
 
     @property
     def queued(self) -> int:
@@ -112,15 +117,19 @@ class Batcher(Generic[Item, Result]):
         """Finish what was submitted, refuse what comes, then stop."""
         self._closed = True
         self._arrived.set()
-        await self._worker
+        await asyncio.gather(*self._workers)
 
     async def _work(self) -> None:
         while self._queue or not self._closed:
             if not self._queue:
                 self._arrived.clear()
+                self._idle += 1
                 await self._arrived.wait()
+                self._idle -= 1
                 continue
-            size = min(self._max_batch, len(self._queue))
+            # Others that are idle wake up too and take their share.
+            share = math.ceil(len(self._queue) / (1 + self._idle))
+            size = min(self._max_batch, share)
             await self._answer([self._queue.popleft() for _ in range(size)])
 
     async def _answer(self, batch: list[_Waiting[Item, Result]]) -> None:

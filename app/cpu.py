@@ -1,4 +1,4 @@
-"""How many processor cores this process may use."""
+"""How many processor cores this process may use, and what they are made for."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 CGROUP = Path("/sys/fs/cgroup")
+CPUINFO = Path("/proc/cpuinfo")
 
 
 def available_cores(cgroup: Path = CGROUP) -> int:
@@ -19,6 +20,26 @@ def available_cores(cgroup: Path = CGROUP) -> int:
     cores = len(affinity(0)) if affinity else os.cpu_count() or 1
     quota = _quota(cgroup)
     return max(1, min(cores, math.ceil(quota))) if quota else cores
+
+
+def instructions(cpuinfo: Path = CPUINFO) -> frozenset[str]:
+    """Names of the processor's instruction sets, such as `avx512_bf16`; none where Linux is not."""
+    try:
+        lines = cpuinfo.read_text().splitlines()
+    except OSError:
+        return frozenset()
+    flags = next((line for line in lines if line.startswith("flags")), "")
+    return frozenset(flags.partition(":")[2].split())
+
+
+def is_fast_at_bfloat16() -> bool:
+    """Whether there are instructions for it; without them it is emulated, slower than float32."""
+    return not instructions().isdisjoint({"amx_bf16", "avx512_bf16"})
+
+
+def is_fast_at_int8() -> bool:
+    """Whether there are instructions that add up products of 8 bits without overflow."""
+    return not instructions().isdisjoint({"amx_int8", "avx512_vnni", "avx_vnni"})
 
 
 def _quota(cgroup: Path) -> float | None:

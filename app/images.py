@@ -34,7 +34,8 @@ MAX_PIXELS = 8192 * 6144
 """The largest image by default, as large as a phone's 50 MP photo."""
 
 MAX_EDGE = 448
-"""Longest edge of a decoded image, in pixels: four times the network's input."""
+"""Longest edge of a decoded image, in pixels: four times the network's input. That of a large JPEG
+is at least half of it, since it is scaled by a power of two while it is decoded."""
 
 Image.preinit()
 # A damaged file makes Pillow warn and then fail or not; the answer says which. Its warning about
@@ -100,7 +101,7 @@ def _decode(data: bytes, max_pixels: int) -> DecodedImage:
     with Image.open(io.BytesIO(data), formats=FORMATS) as file:
         _check_pixels(file.size, max_pixels)
         size = file.size
-        scaled = file.draft(None, (2 * MAX_EDGE, 2 * MAX_EDGE))  # JPEG: decoded at 1/2, 1/4 or 1/8
+        scaled = file.draft(None, _enough(size))  # JPEG: decoded at 1/2, 1/4 or 1/8
         file.load()
         if scaled is None:
             size = file.size  # Pillow turns a TIFF by itself
@@ -111,6 +112,13 @@ def _decode(data: bytes, max_pixels: int) -> DecodedImage:
         image = image.transpose(_ORIENTATIONS[orientation])
     width, height = reversed(size) if orientation >= 5 else size
     return DecodedImage(image, width, height, file.format or "")
+
+
+def _enough(size: tuple[int, int]) -> tuple[int, int]:
+    """The width and height that a JPEG is to have at least after scaling."""
+    scale = MAX_EDGE // 2 / max(size)
+    width, height = (max(1, int(edge * scale)) for edge in size)
+    return width, height
 
 
 def _check_pixels(size: tuple[int, int], max_pixels: int) -> None:

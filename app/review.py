@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, get_args
 
-from PIL import Image, ImageStat
+import numpy as np
+from PIL import Image
 
 from app.artifact import Calibration
 
@@ -76,4 +77,4 @@ def is_blank(image: Image.Image) -> bool:
     Averaging over blocks takes the noise out: a lens cap is blank, a white shirt on white is not.
     """
     blocks = image.convert("L").resize((32, 32), Image.Resampling.BOX)
-    return ImageStat.Stat(blocks).stddev[0] < BLANK_DEVIATION
+    return float(np.asarray(blocks).std()) < BLANK_DEVIATION

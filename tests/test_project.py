@@ -139,7 +139,7 @@ def test_lock_holds_nothing_but_versions() -> None:
 
 
 @pytest.mark.parametrize(
-    ("package", "extras"), [("app", ["openvino"]), ("training", ["training", "sagemaker"])]
+    ("package", "extras"), [("app", []), ("training", ["training", "sagemaker"])]
 )
 def test_what_is_imported_is_declared(package: str, extras: list[str]) -> None:
     declared = requirements(*extras)

@@ -26,10 +26,14 @@ from training.networks import GarmentModel, build_network, channels_last, normal
 from training.scripted import (
     check_parity,
     golden_images,
+    layer_ranges,
     round_to_float16,
     run_logits,
     save_artifact,
 )
+
+RANGE_IMAGES = 300
+"""Of each source, to find the ranges in which the layers compute: more widen them hardly."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -121,7 +125,7 @@ def export(
     golden = golden_images(model, _typical_images(answers, valid))
     candidate = path.with_suffix(".candidate")
     try:
-        save_artifact(model, card, golden, candidate)
+        save_artifact(model, card, golden, candidate, layer_ranges(network, _some(valid)))
         said = check_parity(model, candidate, images, joined(logits))
         candidate.replace(path)
     finally:
@@ -129,6 +133,15 @@ def export(
     print(f"{path}, {path.stat().st_size / 1e6:.1f} MB: {said}", flush=True)
     for name, measured in card.figures.items():
         print(f"{name}: accuracy {measured.accuracy:.2%}, ECE {measured.ece:.3f}", flush=True)
+
+
+def _some(valid: Mapping[str, Split]) -> Tensor:
+    """Up to `RANGE_IMAGES` images of each split, evenly spread over it."""
+    parts = [
+        split.images[:: max(1, len(split) // RANGE_IMAGES)][:RANGE_IMAGES]
+        for split in valid.values()
+    ]
+    return torch.cat(parts)
 
 
 def _backgrounds(model: GarmentModel, images: Tensor) -> Tensor:

@@ -18,11 +18,14 @@ from app.artifact import (
     CARD_FILE,
     CATEGORIES,
     GOLDEN_FILE,
+    RANGES_FILE,
     Golden,
+    LayerRange,
     ModelCard,
     Precision,
     golden_json,
     load_module,
+    ranges_json,
 )
 from training.errors import ParityError
 from training.networks import GarmentModel, normalise
@@ -66,6 +69,39 @@ def run_logits(
     return torch.cat(parts)
 
 
+def layer_ranges(network: nn.Module, images: Tensor) -> list[LayerRange]:
+    """Between which values the input of each layer with weights lies.
+
+    Args:
+        network: for normalised images.
+        images: uint8 `[N, 3, S, S]`.
+    """
+    ranges: dict[str, LayerRange] = {}
+
+    def note(name: str, value: Tensor) -> None:
+        known = ranges.get(name)
+        low, high = float(value.min()), float(value.max())
+        ranges[name] = LayerRange(
+            name=name,
+            low=min(low, known.low) if known else low,
+            high=max(high, known.high) if known else high,
+        )
+
+    hooks = [
+        layer.register_forward_pre_hook(lambda _, inputs, name=name: note(name, inputs[0]))
+        for name, layer in network.named_modules()
+        if isinstance(layer, nn.Conv2d | nn.Linear)
+    ]
+    try:
+        with torch.inference_mode():
+            for part in images.split(128):
+                network(normalise(part))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return list(ranges.values())
+
+
 def golden_images(model: GarmentModel, images: Sequence[Tensor]) -> list[Golden]:
     """What the float32 model answers to uint8 RGB `[3, H, W]` images."""
     with torch.inference_mode():
@@ -84,7 +120,13 @@ def golden_images(model: GarmentModel, images: Sequence[Tensor]) -> list[Golden]
     return golden
 
 
-def save_artifact(model: GarmentModel, card: ModelCard, golden: list[Golden], path: Path) -> None:
+def save_artifact(
+    model: GarmentModel,
+    card: ModelCard,
+    golden: list[Golden],
+    path: Path,
+    ranges: list[LayerRange] | None = None,
+) -> None:
     """Write the artifact, its weight matrices as float16; the file appears whole or not at all."""
     stored = copy.deepcopy(model).eval()
     for parameter in stored.parameters():
@@ -93,9 +135,12 @@ def save_artifact(model: GarmentModel, card: ModelCard, golden: list[Golden], pa
             parameter.data = parameter.data.half()
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
+    files = {CARD_FILE: card.model_dump_json(indent=1), GOLDEN_FILE: golden_json(golden)}
+    if ranges is not None:
+        files[RANGES_FILE] = ranges_json(ranges)
     torch.jit.script(stored).save(
         str(partial),
-        _extra_files={CARD_FILE: card.model_dump_json(indent=1), GOLDEN_FILE: golden_json(golden)},
+        _extra_files=files,
     )
     partial.replace(path)
 

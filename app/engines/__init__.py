@@ -6,19 +6,24 @@ import logging
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
-from app.artifact import CATEGORIES, Artifact, Background, Golden, Precision
+from app.artifact import CATEGORIES, Artifact, Background, Golden
+from app.cpu import is_fast_at_bfloat16, is_fast_at_int8
 from app.images import decode
 
 GOLDEN_TOLERANCE = 0.02
 """Largest difference to a golden image's probabilities."""
 
+MAX_PARALLEL = 8
+"""Inferences at the same time, at most."""
+
 EngineChoice = Literal["auto", "torchscript", "openvino"]
+EnginePrecision = Literal["float32", "bfloat16", "int8"]
 
 Pixels = NDArray[np.uint8]
 """uint8 RGB `[H, W, 3]`."""
@@ -54,54 +59,59 @@ class Explanation:
 
 
 class Engine(Protocol):
-    """One loaded model, to be used in one thread: the one that loaded it."""
+    """One loaded model."""
 
     @property
     def name(self) -> str:
         """`torchscript` or `openvino`."""
 
     @property
-    def precision(self) -> Precision:
+    def precision(self) -> EnginePrecision:
         """What the network computes in."""
 
+    @property
+    def parallel(self) -> int:
+        """From how many threads `run` and `explain` may be called at a time.
+
+        With one, it has to be the thread that loaded the engine.
+        """
+
+    def prepare(self, image: Image.Image) -> Pixels:
+        """What `run` and `explain` take of an RGB image of any size. May be called in any thread.
+
+        What can be done to an image alone is done here, while others run.
+        """
+
     def run(self, images: list[Pixels]) -> list[Scores]:
-        """The scores of images of any sizes, in order."""
+        """The scores of images that were prepared, in order."""
 
     def explain(self, image: Pixels, class_id: int) -> Explanation:
-        """Where in an image the evidence for a category lies; costs as much as 20 images."""
+        """Where in a prepared image the evidence for a category is; costs as much as 20 images."""
 
 
 def load_engine(
     artifact: Artifact,
-    precision: Precision | None,
+    precision: EnginePrecision | None,
     threads: int,
     batch_size: int,
     choice: EngineChoice = "torchscript",
-    cache: Path | None = None,
 ) -> Engine:
     """Load `artifact`, warmed up and proven on its golden images.
 
     Args:
         artifact: a verified one.
-        precision: None for bfloat16 where the processor has instructions for it. Where bfloat16
-            answers the golden images wrong, float32 is taken instead.
-        threads: of one inference.
+        precision: None for the one that the processor and the engine are fastest in. One that
+            answers the golden images wrong is not taken, but the next better one.
+        threads: of all inferences together.
         batch_size: the largest batch that will be run.
         choice: `auto` takes OpenVINO where it is installed and answers right, else TorchScript.
-        cache: folder for compiled networks; None for none.
 
     Raises:
         EngineError: it cannot be loaded or answers wrong in float32 as well.
     """
-    # Before torch loads OpenMP: threads that spin while they wait are ruinous where something else
-    # uses the processor (start-up 75 s instead of 6 s beside a training run on two cores).
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    from app.engines.torchscript import TorchScriptEngine, fast_precision
-
-    chosen = precision or fast_precision()
     if choice != "torchscript":
         try:
-            return _openvino(artifact, chosen, threads, batch_size, cache)
+            return _openvino(artifact, precision, threads, batch_size)
         except _NotInstalled as error:
             if choice != "auto":
                 raise EngineError(str(error)) from error
@@ -109,20 +119,37 @@ def load_engine(
             if choice != "auto":
                 raise
             _log.warning("TorchScript is used instead of OpenVINO: %s", error)
-    return _proven(
-        lambda precision: TorchScriptEngine(artifact, precision, threads),
-        artifact,
-        chosen,
-        batch_size,
-    )
+    return _torchscript(artifact, precision, threads, batch_size)
 
 
 class _NotInstalled(Exception):
     """The package that an engine needs is not there."""
 
 
+def _torchscript(
+    artifact: Artifact, precision: EnginePrecision | None, threads: int, batch_size: int
+) -> Engine:
+    """The engine of `app.engines.torchscript`, proven."""
+    # Before torch loads OpenMP: threads that spin while they wait are ruinous where something else
+    # uses the processor (start-up 75 s instead of 6 s beside a training run on two cores).
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    try:
+        from app.engines.torchscript import TorchScriptEngine
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise EngineError("the engine torchscript needs torch, which is not installed") from error
+
+    def build(precision: EnginePrecision) -> Engine:
+        if precision == "int8":
+            raise EngineError("TorchScript does not compute in int8; OpenVINO does")
+        return TorchScriptEngine(artifact, precision, threads)
+
+    return _proven(build, artifact, _order(precision, can_int8=False), batch_size)
+
+
 def _openvino(
-    artifact: Artifact, precision: Precision, threads: int, batch_size: int, cache: Path | None
+    artifact: Artifact, precision: EnginePrecision | None, threads: int, batch_size: int
 ) -> Engine:
     """The engine of `app.engines.openvino`, proven."""
     try:
@@ -131,16 +158,23 @@ def _openvino(
         if isinstance(error, ModuleNotFoundError) and error.name == "openvino":
             raise _NotInstalled(
                 "the engine openvino needs the package openvino, which is not installed: "
-                "pip install 'garment-classifier[openvino]'"
+                "pip install openvino"
             ) from error
         raise EngineError(f"the package openvino cannot be imported: {error}") from error
-    try:
-        return _proven(
-            lambda precision: OpenVINOEngine(artifact, precision, threads, cache),
-            artifact,
-            precision,
-            batch_size,
+    if precision == "int8" and artifact.ranges is None:
+        raise EngineError(
+            f"{artifact.path}: was exported before int8 was known, and does not say in which "
+            "ranges its layers compute: export it again, or take another GARMENT_PRECISION"
         )
+    # One thread each, since each would wait for the others: up to so many that Python can feed.
+    parallel = min(threads, MAX_PARALLEL)
+
+    def build(precision: EnginePrecision) -> Engine:
+        return OpenVINOEngine(artifact, precision, threads, parallel)
+
+    order = _order(precision, can_int8=artifact.ranges is not None)
+    try:
+        return _proven(build, artifact, order, batch_size)
     except EngineError:
         raise
     except Exception as error:  # whatever it stumbles over, there is another engine
@@ -148,32 +182,43 @@ def _openvino(
         raise EngineError(f"{artifact.path}: OpenVINO cannot run it: {said}") from error
 
 
+def _order(precision: EnginePrecision | None, *, can_int8: bool) -> list[EnginePrecision]:
+    """The precisions to be tried, the fastest first; float32 is the last resort."""
+    if precision is not None:
+        return list(dict.fromkeys([precision, "float32"]))
+    order: list[EnginePrecision] = []
+    if can_int8 and is_fast_at_int8():
+        order.append("int8")
+    if is_fast_at_bfloat16():
+        order.append("bfloat16")
+    return [*order, "float32"]
+
+
 def _proven(
-    build: Callable[[Precision], Engine], artifact: Artifact, precision: Precision, batch_size: int
+    build: Callable[[EnginePrecision], Engine],
+    artifact: Artifact,
+    order: list[EnginePrecision],
+    batch_size: int,
 ) -> Engine:
-    """An engine that answers the golden images right, in float32 if need be, and warmed up."""
-    engine = build(precision)
-    wrong = mismatches(engine, artifact.golden)
-    if wrong and precision != "float32":
-        reason = f"in {precision} {wrong[0]}"
-        engine = build("float32")
+    """The first engine in `order` that answers the golden images right, warmed up."""
+    reasons: list[str] = []
+    for precision in order:
+        engine = build(precision)
         wrong = mismatches(engine, artifact.golden)
         if not wrong:
-            _log.warning("float32 is used, because %s", reason)
-    if wrong:
-        raise EngineError(
-            f"{artifact.path}: the model answers its own golden images wrong: {wrong[0]}"
-        )
-    warm_up(engine, batch_size)
-    return engine
+            if reasons:
+                _log.warning("%s is used, because %s", precision, "; ".join(reasons))
+            warm_up(engine, batch_size)
+            return engine
+        reasons.append(f"in {precision} {wrong[0]}")
+    raise EngineError(f"{artifact.path}: the model answers its own golden images wrong: {wrong[0]}")
 
 
 def mismatches(engine: Engine, golden: list[Golden]) -> list[str]:
     """One sentence for each golden image that `engine` answers otherwise than it should."""
     found = []
     for number, image in enumerate(golden):
-        pixels = np.asarray(decode(image.png).image)
-        scores = engine.run([pixels])[0]
+        scores = engine.run([engine.prepare(decode(image.png).image)])[0]
         label = CATEGORIES[int(np.argmax(scores.probabilities))]
         pairs = zip(scores.probabilities, image.probabilities, strict=True)
         difference = max(abs(ours - theirs) for ours, theirs in pairs)
@@ -190,8 +235,10 @@ def warm_up(engine: Engine, batch_size: int) -> None:
 
     The first runs of each kind compile: square images and others, one and several.
     """
-    noise: NDArray[Any] = np.random.default_rng(0).integers(0, 256, (448, 448, 3), dtype=np.uint8)
-    square, tall = noise[:28, :28], noise[:, :336]
+    noise = np.random.default_rng(0).integers(0, 256, (448, 448, 3), dtype=np.uint8)
+    square, tall = (
+        engine.prepare(Image.fromarray(part)) for part in (noise[:28, :28], noise[:, :336])
+    )
     for batch in ([square], [tall], [square, tall], [square] * batch_size):
         engine.run(batch)
         engine.run(batch)

@@ -6,25 +6,17 @@ from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 
 from app.artifact import BACKGROUNDS, Artifact, Precision, load_module
-from app.engines import EngineError, Explanation, Pixels, Scores
-
-
-def fast_precision() -> Precision:
-    """bfloat16 where the processor has instructions for it, float32 elsewhere.
-
-    Without them bfloat16 is emulated, and slower than float32.
-    """
-    capabilities: dict[str, Any] = dict(torch.cpu.get_capabilities())
-    fast = capabilities.get("amx_bf16") or capabilities.get("avx512_bf16")
-    return "bfloat16" if fast else "float32"
+from app.engines import EngineError, EnginePrecision, Explanation, Pixels, Scores
 
 
 class TorchScriptEngine:
     """Runs an artifact; see `app.engines.Engine`."""
 
     name = "torchscript"
+    parallel = 1
 
     def __init__(self, artifact: Artifact, precision: Precision, threads: int) -> None:
         """Load the artifact's module.
@@ -33,7 +25,7 @@ class TorchScriptEngine:
             EngineError: torch cannot load it.
         """
         torch.set_num_threads(threads)  # holds for the calling thread only
-        self.precision: Precision = precision
+        self.precision: EnginePrecision = precision
         self._dtype = torch.float32 if precision == "float32" else torch.bfloat16
         self._rejects = artifact.card.can_reject
         try:
@@ -42,6 +34,10 @@ class TorchScriptEngine:
         except (RuntimeError, OSError) as error:
             raise EngineError(f"{artifact.path}: cannot be loaded: {error}") from error
         self._module: Any = module
+
+    def prepare(self, image: Image.Image) -> Pixels:
+        """The image's pixels: the artifact's own `preprocess` does the rest, a batch at a time."""
+        return np.asarray(image)
 
     def run(self, images: list[Pixels]) -> list[Scores]:
         """The scores of uint8 RGB `[H, W, 3]` images, in order."""

@@ -8,8 +8,6 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-import numpy as np
-
 from app.artifact import Artifact, ArtifactError
 from app.batching import Batcher
 from app.cpu import available_cores
@@ -37,7 +35,7 @@ class _Prepared:
 
 
 class LocalPredictor:
-    """Decodes in a small pool of threads and infers in one thread of its own."""
+    """Decodes in a small pool of threads and infers in threads of the engine's own."""
 
     def __init__(
         self,
@@ -47,9 +45,10 @@ class LocalPredictor:
         settings: Settings,
         metrics: Metrics,
     ) -> None:
-        """Use `load` instead; `engine` was loaded in `inference`, a pool of one thread."""
+        """Use `load` instead; `inference` has a thread for each of the engine's `parallel`."""
         self.model = LoadedModel(artifact.card, artifact.sha256, engine.name, engine.precision)
         self._settings = settings
+        self._prepare = functools.partial(_prepare, engine, settings.max_image_pixels)
         self._inference = inference
         self._decoding = decoding_pool(settings)
         self._batcher: Batcher[Pixels, Scores] = Batcher(
@@ -57,9 +56,10 @@ class LocalPredictor:
             inference,
             max_batch=settings.batch_size,
             max_queue=settings.max_images_in_work,
+            parallel=engine.parallel,
             on_batch=metrics.batch_size.observe,
         )
-        # One at a time, and in the same thread: the executor takes turns between the two, so that
+        # One at a time, and in the same threads: the executor takes turns between the two, so that
         # a photo waits for one explanation at most, however many there are.
         self._explainer: Batcher[tuple[Pixels, int], Explanation] = Batcher(
             lambda items: [engine.explain(pixels, class_id) for pixels, class_id in items],
@@ -88,7 +88,6 @@ class LocalPredictor:
                 threads,
                 settings.batch_size,
                 choice=settings.engine,
-                cache=settings.cache,
             )
             return artifact, engine
 
@@ -97,6 +96,9 @@ class LocalPredictor:
         except (StoreError, ArtifactError, EngineError) as error:
             inference.shutdown(wait=False)
             raise PredictorError(" ".join(str(error).split())) from error
+        if engine.parallel > 1:
+            inference.shutdown(wait=False)
+            inference = ThreadPoolExecutor(engine.parallel, thread_name_prefix="inference")
         return cls(artifact, engine, inference, settings, metrics)
 
     def check_ready(self) -> None:
@@ -108,7 +110,7 @@ class LocalPredictor:
         settings = self._settings
         deadline = settings.deadline_seconds
         end = started + deadline
-        prepare = functools.partial(_prepare, photo, settings.max_image_pixels)
+        prepare = functools.partial(self._prepare, photo)
         late = f"Not decoded within {deadline:g} seconds."
         image = await run_by(end, self._decoding, prepare, late)
         decoded = time.perf_counter()
@@ -158,7 +160,7 @@ def _draw(explanation: Explanation) -> ExplanationImages:
     return ExplanationImages(input_png(explanation), heatmap_png(explanation))
 
 
-def _prepare(photo: bytes, max_pixels: int) -> _Prepared:
+def _prepare(engine: Engine, max_pixels: int, photo: bytes) -> _Prepared:
     decoded = decode(photo, max_pixels=max_pixels)
     edge = min(decoded.width, decoded.height)
-    return _Prepared(np.asarray(decoded.image), edge, is_blank(decoded.image))
+    return _Prepared(engine.prepare(decoded.image), edge, is_blank(decoded.image))

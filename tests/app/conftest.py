@@ -31,7 +31,7 @@ from app.settings import Settings
 from app.telemetry import Metrics
 from tests.cards import make_card
 from training.networks import GarmentModel, build_network
-from training.scripted import golden_images, round_to_float16, save_artifact
+from training.scripted import golden_images, layer_ranges, round_to_float16, save_artifact
 
 CARD = make_card(0.2, version="1.2.3", parameters=11_000_000, limitations=["untrained"])
 
@@ -52,7 +52,14 @@ def write_artifact(path: Path, temperature: float, golden_of: float | None = Non
         torch.from_numpy(random.integers(0, 256, (3, *shape), dtype=np.uint8)) for shape in shapes
     ]
     golden = golden_images(make_model(golden_of or temperature), images)
-    save_artifact(make_model(temperature), CARD, golden, path)
+    model = make_model(temperature)
+    ranges = layer_ranges(model.network, model.seen(model.preprocess(images)))
+    limits = {"temperature": temperature, "garment_temperature": temperature}
+    calibration = {
+        background: each.model_copy(update=limits) for background, each in CARD.calibration.items()
+    }
+    card = CARD.model_copy(update={"calibration": calibration})
+    save_artifact(model, card, golden, path, ranges)
     return open_artifact(path)
 
 
@@ -95,11 +102,15 @@ class KnownEngine:
 
     name: str = "known"
     precision: str = "float32"
+    parallel: int = 1
     calls: list[str] = field(default_factory=list)
     batches: list[int] = field(default_factory=list)
     started: threading.Event = field(default_factory=threading.Event)
     go_on: threading.Event = field(default_factory=threading.Event)
     explanations: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(99))
+
+    def prepare(self, image: Image.Image) -> Pixels:
+        return np.asarray(image)
 
     def run(self, images: list[Pixels]) -> list[Scores]:
         self.calls.append("run")
