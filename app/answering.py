@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
+from typing import Any
 
 from fastapi import Request
 
@@ -15,7 +16,7 @@ from app.body import Upload
 from app.disconnect import unless_disconnected
 from app.predictors import Answer
 from app.problems import problem
-from app.schemas import BatchItem, ImagePrediction, Prediction, explanation, prediction
+from app.schemas import BatchItem, ImagePrediction, Prediction, explanation, prediction_fields
 from app.service import Service
 
 _log = logging.getLogger(__name__)
@@ -34,7 +35,7 @@ async def answer_alone(
     with service.admit_explanation() if explain else nullcontext():
         answer = await unless_disconnected(request, _answer(service, upload, explain))
     return Prediction(
-        **dict(_said(request, answer, top_k, uploaded)),
+        **_fields(request, answer, top_k, uploaded),
         explanation=explanation(answer),
         request_id=request.state.request_id,
     )
@@ -68,7 +69,8 @@ async def _item(
     answer: ImagePrediction | None = None
     error: errors.ServiceError | None = None
     try:
-        answer = _said(request, await _answer(service, upload), top_k, uploaded)
+        said = await _answer(service, upload)
+        answer = ImagePrediction(**_fields(request, said, top_k, uploaded))
     except errors.ServiceError as refusal:
         error = refusal
     except Exception:
@@ -95,9 +97,9 @@ async def _answer(service: Service, upload: Upload, explain: bool = False) -> An
     return answer
 
 
-def _said(request: Request, answer: Answer, top_k: int, uploaded: float) -> ImagePrediction:
+def _fields(request: Request, answer: Answer, top_k: int, uploaded: float) -> dict[str, Any]:
     started: float = request.state.started
-    return prediction(
+    return prediction_fields(
         answer,
         top_k,
         upload_ms=1000 * (uploaded - started),

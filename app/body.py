@@ -7,8 +7,7 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 
 from fastapi import Request
-from starlette.datastructures import FormData, UploadFile
-from starlette.formparsers import MultiPartException, MultiPartParser
+from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
 
 from app.errors import BodyTooLarge, EmptyBody, MalformedMultipart, MissingFile, UploadTimeout
 
@@ -36,22 +35,18 @@ async def read_uploads(
     """
     try:
         async with asyncio.timeout(seconds):
-            chunks = _bounded(request, max_bytes)
-            if _is_multipart(request):
-                return await _from_form(request, chunks, fields, max_bytes)
-            body = b"".join([chunk async for chunk in chunks])
+            body = b"".join([chunk async for chunk in _bounded(request, max_bytes)])
     except TimeoutError as error:
         raise UploadTimeout(f"The body did not arrive within {seconds:g} seconds.") from error
+    content_type = request.headers.get("content-type", "")
+    if content_type.lower().lstrip().startswith("multipart/"):
+        return _from_form(body, content_type, fields)
     if not body:
         raise EmptyBody(
             "Send the image as the body, or as multipart/form-data in the field "
             f"`{fields[0]}`: curl -F {fields[0]}=@photo.jpg"
         )
     return [Upload(None, body)]
-
-
-def _is_multipart(request: Request) -> bool:
-    return request.headers.get("content-type", "").lower().lstrip().startswith("multipart/")
 
 
 async def _bounded(request: Request, max_bytes: int) -> AsyncGenerator[bytes, None]:
@@ -68,59 +63,37 @@ async def _bounded(request: Request, max_bytes: int) -> AsyncGenerator[bytes, No
         yield chunk
 
 
-class _FormParser(MultiPartParser):
-    """Starlette's parser, which takes a form that breaks off for a whole one."""
-
-    complete = False
-
-    def on_end(self) -> None:
-        self.complete = True
-
-    async def parse(self) -> FormData:
-        self.stream = self._to_its_end(self.stream)
-        return await super().parse()
-
-    async def _to_its_end(self, chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
-        async for chunk in chunks:
-            yield chunk
-        if not self.complete:
-            raise MultiPartException("The body ends before the form does.")
-
-
-async def _from_form(
-    request: Request,
-    chunks: AsyncGenerator[bytes, None],
-    fields: Sequence[str],
-    max_bytes: int,
-) -> list[Upload]:
-    parser = _FormParser(request.headers, chunks)
-    parser.spool_max_size = max_bytes  # in memory: photos are never written to a disk
+def _from_form(body: bytes, content_type: str, fields: Sequence[str]) -> list[Upload]:
+    """The files in a form's `fields`. Nothing is written to a disk, however large it is."""
+    found: list[Upload] = []
+    others: set[str] = set()
+    text = False
     try:
-        form = await parser.parse()
-    except MultiPartException as error:
-        raise MalformedMultipart(error.message) from error
-    try:
-        return await _files(form, fields)
-    finally:
-        await form.close()
-
-
-async def _files(form: FormData, fields: Sequence[str]) -> list[Upload]:
-    found = [value for name, value in form.multi_items() if name in fields]
-    uploads = [
-        Upload(value.filename, await value.read())
-        for value in found
-        if isinstance(value, UploadFile)
-    ]
-    if len(uploads) == len(found) and uploads:
-        return uploads
+        boundary = parse_options_header(content_type)[1].get("boundary", "")
+        with PushMultipartParser(boundary, strict=True) as parser:
+            chunks: list[bytes] = []
+            for event in parser.parse(body):
+                if isinstance(event, MultipartSegment):
+                    part, chunks = event, []
+                elif event:
+                    chunks.append(event)
+                elif part.name not in fields:
+                    others.add(part.name)
+                elif part.filename is None:
+                    text = True
+                else:
+                    found.append(Upload(part.filename, b"".join(chunks)))
+    except MultipartError as error:
+        raise MalformedMultipart(f"This is no whole form: {error}.") from error
     name = fields[0]
-    if found:
+    if text:
         raise MissingFile(
             f"The field `{name}` holds text, not a file; with curl: -F {name}=@photo.jpg"
         )
-    others = ", ".join(f"`{other}`" for other in sorted(set(form.keys())))
-    raise MissingFile(
-        f"The form has no file in the field `{name}`"
-        + (f", only {others}." if others else "; it is empty.")
-    )
+    if not found:
+        listed = ", ".join(f"`{other}`" for other in sorted(others))
+        raise MissingFile(
+            f"The form has no file in the field `{name}`"
+            + (f", only {listed}." if others else "; it is empty.")
+        )
+    return found

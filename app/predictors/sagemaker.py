@@ -22,7 +22,7 @@ from app.invocation import JSON
 from app.payload import encode
 from app.predictors import Answer, ExplanationImages, LoadedModel, ModelIdentity, PredictorError
 from app.review import REVIEW_REASONS, ReviewReason, is_blank
-from app.schemas import Explanation, ModelDescription, Prediction
+from app.schemas import Explanation, ModelDescription, Prediction, adapter
 from app.settings import Settings
 from app.telemetry import Metrics
 from app.threads import decoding_pool, run_by
@@ -176,9 +176,10 @@ def _describe(endpoint: Endpoint) -> LoadedModel:
 
 def _parsed(invoked: Invoked) -> Prediction:
     try:
-        return Prediction.model_validate_json(invoked.body)
+        said: Prediction = adapter(Prediction).validate_json(invoked.body)
     except ValidationError as error:
         raise _no_answer("this one") from error
+    return said
 
 
 def _no_answer(name: str) -> EndpointError:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 
 from app.errors import NotReady
 from app.problems import problem_responses
 from app.schemas import Live, Ready, identity
-from app.service import ServiceDependency
+from app.service import service_of
 from app.telemetry import CONTENT_TYPE
 
 router = APIRouter(tags=["operation"])
@@ -22,9 +22,9 @@ async def live() -> Live:
 @router.get(
     "/health/ready", summary="May it be sent photos?", responses=problem_responses(NotReady)
 )
-async def ready(service: ServiceDependency) -> Ready:
+async def ready(request: Request) -> Ready:
     """200 once the model is verified, warmed up and has answered its golden images right."""
-    predictor = service.predictor
+    predictor = service_of(request).predictor
     predictor.check_ready()
     return Ready(model=identity(predictor.model.identity))
 
@@ -35,6 +35,6 @@ async def ready(service: ServiceDependency) -> Ready:
     response_class=Response,
     responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
 )
-async def metrics(service: ServiceDependency) -> Response:
+async def metrics(request: Request) -> Response:
     """Requests, latencies, phases, batches, predictions and the model, as Prometheus reads them."""
-    return Response(service.metrics.text(), media_type=CONTENT_TYPE)
+    return Response(service_of(request).metrics.text(), media_type=CONTENT_TYPE)

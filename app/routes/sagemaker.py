@@ -9,7 +9,6 @@ import math
 import os
 
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel
 
 from app.answering import answer_alone, answer_batch
 from app.invocation import (
@@ -20,8 +19,8 @@ from app.invocation import (
     read_wishes,
     wants_lines,
 )
-from app.schemas import BatchPrediction, description
-from app.service import ServiceDependency
+from app.schemas import BatchPrediction, description, to_json
+from app.service import service_of
 from app.settings import MIB
 
 router = APIRouter(tags=["sagemaker"], include_in_schema=False)
@@ -31,16 +30,16 @@ BATCH_VARIABLE = "SAGEMAKER_BATCH"
 
 
 @router.get("/ping")
-async def ping(service: ServiceDependency) -> Response:
+async def ping(request: Request) -> Response:
     """200 once the model answers; SageMaker sends photos from then on."""
-    service.predictor.check_ready()
+    service_of(request).predictor.check_ready()
     return Response()
 
 
 @router.get("/execution-parameters")
-async def execution_parameters(service: ServiceDependency) -> dict[str, int | str]:
+async def execution_parameters(request: Request) -> dict[str, int | str]:
     """What Batch Transform does where the job does not say otherwise."""
-    settings = service.settings
+    settings = service_of(request).settings
     return {
         "BatchStrategy": "SINGLE_RECORD",
         "MaxConcurrentTransforms": settings.batch_size,
@@ -49,12 +48,13 @@ async def execution_parameters(service: ServiceDependency) -> dict[str, int | st
 
 
 @router.post("/invocations")
-async def invocations(request: Request, service: ServiceDependency) -> Response:
+async def invocations(request: Request) -> Response:
     """One photo or several; answers are those of POST /predict and POST /predict/batch.
 
     As lines, each photo's answer or error stands on its own line, with status 200: in Batch
     Transform, one damaged photo must not end the job.
     """
+    service = service_of(request)
     predictor = service.predictor
     predictor.check_ready()
     wishes = read_wishes(request.headers.get(ATTRIBUTES_HEADER, ""))
@@ -75,12 +75,12 @@ async def invocations(request: Request, service: ServiceDependency) -> Response:
         return _json(await answer_alone(request, service, upload, wishes.top_k, wishes.explain))
 
 
-def _json(answer: BaseModel) -> Response:
-    return Response(answer.model_dump_json(), media_type=JSON)
+def _json(answer: object) -> Response:
+    return Response(to_json(answer), media_type=JSON)
 
 
 def _lines(batch: BatchPrediction) -> Response:
     said = [item.prediction or item.error for item in batch.items]
     # No newline at the end: Batch Transform puts its own between the answers.
-    lines = "\n".join(answer.model_dump_json() for answer in said if answer is not None)
+    lines = b"\n".join(to_json(answer) for answer in said if answer is not None)
     return Response(lines, media_type=JSON_LINES)
