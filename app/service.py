@@ -6,12 +6,14 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
-from typing import Annotated, cast
+from typing import cast
 
-from fastapi import Depends, Request
+from fastapi import Request
 
 from app.errors import NotReady, Overloaded
-from app.predictors import EXPLANATION_COST, Predictor, PredictorError
+from app.predictors import EXPLANATION_COST, LoadedModel, Predictor, PredictorError
+from app.predictors.replaceable import Replaceable
+from app.reload import Reloader
 from app.settings import Settings
 from app.telemetry import Metrics
 
@@ -51,6 +53,7 @@ class Service:
         self._loading: asyncio.Task[None] | None = None
         self._images_in_work = 0
         self.metrics.images_in_work.set_function(lambda: self._images_in_work)
+        self.metrics.images_in_work_limit.set(settings.max_images_in_work)
 
     @property
     def predictor(self) -> Predictor:
@@ -93,7 +96,7 @@ class Service:
 
     def start(self) -> None:
         """Begin to load."""
-        self._loading = asyncio.get_running_loop().create_task(self._load())
+        self._loading = asyncio.get_running_loop().create_task(self._serve())
 
     async def stop(self) -> None:
         """Finish what was accepted."""
@@ -104,17 +107,46 @@ class Service:
         if self._predictor is not None:
             await self._predictor.close()
 
-    async def _load(self) -> None:
+    async def _serve(self) -> None:
+        """Load, then look for other models where that is wanted."""
+        # The task holds no predictor itself: one that is replaced has to be freed.
+        model = await self._load()
+        if model is not None and self._reloads:
+            await Reloader(self.settings, self.metrics, self._load_with, self._swap).run(model)
+        elif model is not None and self.settings.reload_seconds:
+            _log.warning(
+                "GARMENT_RELOAD_SECONDS has no effect on a proxy: it follows its endpoint's model"
+            )
+
+    @property
+    def _reloads(self) -> bool:
+        return self.settings.reload_seconds > 0 and self.settings.backend == "local"
+
+    async def _load(self) -> LoadedModel | None:
+        """Load the first predictor; None where that failed, which is told."""
         try:
-            predictor = await self._load_predictor(self.settings, self.metrics)
+            predictor = await self._load_with(self.settings)
         except PredictorError as error:
             self._on_failure(str(error))
-            return
+            return None
         except Exception as error:
             _log.exception("the model could not be loaded")
             self._on_failure(f"{self.settings.model}: {error!r}")
-            return
-        self._predictor = predictor
+            return None
+        self._take(predictor)
+        return predictor.model
+
+    async def _load_with(self, settings: Settings) -> Predictor:
+        return await self._load_predictor(settings, self.metrics)
+
+    def _swap(self, predictor: Predictor) -> Predictor:
+        """Let it answer from now on; the one before."""
+        before = self.predictor
+        self._take(predictor)
+        return before
+
+    def _take(self, predictor: Predictor) -> None:
+        self._predictor = Replaceable(predictor) if self._reloads else predictor
         model = predictor.model
         self.metrics.show_model(model)
         _log.info(
@@ -127,8 +159,10 @@ class Service:
         )
 
 
-async def _service(request: Request) -> Service:
+def service_of(request: Request) -> Service:
+    """The service that a request came to.
+
+    A call, not a FastAPI dependency: those are found anew for each request, which takes longer
+    than all else that a route does.
+    """
     return cast("Service", request.app.state.service)
-
-
-ServiceDependency = Annotated[Service, Depends(_service)]

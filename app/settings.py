@@ -43,16 +43,23 @@ class Settings(BaseSettings):
     )
     cache: Path = Field(
         default_factory=_default_cache,
-        description="Folder for artifacts fetched from S3 and for compiled models.",
+        description="Folder for artifacts fetched from S3.",
+    )
+    reload_seconds: int = Field(
+        0,
+        ge=0,
+        le=86_400,
+        description="How often to look whether GARMENT_MODEL names another artifact, and to take "
+        "it; 0: never.",
     )
     engine: Literal["auto", "torchscript", "openvino"] = Field(
         "auto", description="What runs the network; auto: OpenVINO where it is installed."
     )
-    precision: Literal["auto", "float32", "bfloat16"] = Field(
-        "auto", description="What the network computes in; auto: bfloat16 where it is fast."
+    precision: Literal["auto", "float32", "bfloat16", "int8"] = Field(
+        "auto", description="What the network computes in; auto: the fastest that answers right."
     )
     threads: int = Field(
-        0, ge=0, le=1024, description="Threads of one inference; 0: the cores available."
+        0, ge=0, le=1024, description="Threads of all inferences; 0: the cores available."
     )
     decode_threads: int = Field(
         0, ge=0, le=64, description="Threads that decode images; 0: the cores available, at most 4."
@@ -82,7 +89,7 @@ class Settings(BaseSettings):
         28, ge=1, le=1024, description="Images with a shorter edge (pixels) get too_small."
     )
     max_images_in_work: int = Field(
-        64,
+        128,
         ge=1,
         le=10_000,
         description="Images accepted and not yet answered; beyond it, 503. "

@@ -67,6 +67,9 @@ class Metrics:
         self.images_in_work = Gauge(
             "garment_images_in_work", "Images accepted and not yet answered.", registry=registry
         )
+        self.images_in_work_limit = Gauge(
+            "garment_images_in_work_limit", "Beyond so many, 503.", registry=registry
+        )
         self.endpoint_failures = Counter(
             "garment_endpoint_failures",
             "Calls of the SageMaker endpoint that failed, each attempt by itself.",
@@ -88,6 +91,14 @@ class Metrics:
             ["name", "version", "sha256", "engine", "precision"],
             registry=registry,
         )
+        self.model_reloads = Counter(
+            "garment_model_reloads",
+            "Attempts to take another model: ok, or failed, so that the one before answers on.",
+            ["result"],
+            registry=registry,
+        )
+        for result in ("ok", "failed"):
+            self.model_reloads.labels(result)
         for label in CATEGORIES:  # all are there from the start, so that rates are right
             self.predictions.labels(label)
         for reason in REVIEW_REASONS:

@@ -8,6 +8,7 @@ from app.store.errors import (
     UnreachableError,
 )
 from app.store.fetch import fetch
+from app.store.watch import Watch
 
 __all__ = [
     "ChecksumError",
@@ -15,5 +16,6 @@ __all__ = [
     "MissingError",
     "StoreError",
     "UnreachableError",
+    "Watch",
     "fetch",
 ]

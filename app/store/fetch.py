@@ -42,7 +42,9 @@ _DOWNLOADS = 3
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
-def fetch(reference: str, cache: Path, *, client: S3Client | None = None) -> Artifact:
+def fetch(
+    reference: str, cache: Path, *, client: S3Client | None = None, stale: bool = True
+) -> Artifact:
     """The artifact that `reference` names, verified.
 
     Args:
@@ -50,6 +52,7 @@ def fetch(reference: str, cache: Path, *, client: S3Client | None = None) -> Art
             a folder that holds one of them, such as the one that SageMaker mounts.
         cache: folder for what was downloaded or unpacked, each under its SHA-256.
         client: S3; by default one made from the environment. A path never needs it.
+        stale: whether a verified copy from before will do when S3 cannot be reached.
 
     Raises:
         StoreError: it cannot be had; the message says what to do.
@@ -57,14 +60,19 @@ def fetch(reference: str, cache: Path, *, client: S3Client | None = None) -> Art
     """
     store = ArtifactCache(cache.expanduser())
     if reference.startswith("s3://"):
-        return _from_s3(reference, store, client)
+        return _from_s3(reference, store, client, stale)
     try:
         return _from_disk(Path(reference).expanduser(), store)
     except OSError as error:
         raise StoreError(f"{reference}: cannot be read: {error}") from error
 
 
-def _from_disk(path: Path, cache: ArtifactCache) -> Artifact:
+def locate(path: Path) -> Path:
+    """The file that a path names: itself, or the one in the folder.
+
+    Raises:
+        MissingError: there is none.
+    """
     if path.is_dir():
         names = (MODEL_FILE, ARCHIVE_FILE, LATEST_FILE)
         found = next((path / name for name in names if (path / name).is_file()), None)
@@ -76,6 +84,11 @@ def _from_disk(path: Path, cache: ArtifactCache) -> Artifact:
             f"{path}: no such file. Name a {MODEL_FILE}, {ARCHIVE_FILE} or {LATEST_FILE}, a folder "
             "that holds one, or s3://BUCKET/KEY."
         )
+    return path
+
+
+def _from_disk(path: Path, cache: ArtifactCache) -> Artifact:
+    path = locate(path)
     if path.suffix == ".json":
         latest = _parsed(Latest, path.read_bytes(), str(path))
         path = (path.parent / latest.manifest).with_name(MODEL_FILE)
@@ -96,7 +109,9 @@ def _from_disk(path: Path, cache: ArtifactCache) -> Artifact:
     return artifact
 
 
-def _from_s3(reference: str, cache: ArtifactCache, client: S3Client | None) -> Artifact:
+def _from_s3(
+    reference: str, cache: ArtifactCache, client: S3Client | None, stale: bool
+) -> Artifact:
     from app.store import s3  # boto3 takes half a second to import, and a path needs none of it
 
     try:
@@ -109,6 +124,8 @@ def _from_s3(reference: str, cache: ArtifactCache, client: S3Client | None) -> A
                     logger.warning("%s; trying again", error)
             return _download(client, reference, location, manifest, cache)
     except UnreachableError as error:
+        if not stale:
+            raise
         known = cache.recall(reference)
         artifact = cache.open(known.sha256) if known else None
         if known is None or artifact is None:

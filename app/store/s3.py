@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -134,9 +134,20 @@ def opened(client: S3Client, location: Location) -> Iterator[Object]:
         response = client.get_object(Bucket=location.bucket, Key=location.key)
     except (boto.BotoCoreError, boto.ClientError, ValueError) as error:
         raise _explain(error, location) from error
-    tag = f"{response['ETag']} {response['ContentLength']} {response.get('VersionId', '')}".strip()
     with contextlib.closing(response["Body"]) as body:
-        yield Object(location, body, tag)
+        yield Object(location, body, _tag(response))
+
+
+def tag_of(client: S3Client, location: Location) -> str:
+    """The tag of the object at `location`, as `opened` gives it; nothing of it is read.
+
+    Raises:
+        StoreError: as `opened`.
+    """
+    try:
+        return _tag(client.head_object(Bucket=location.bucket, Key=location.key))
+    except (boto.BotoCoreError, boto.ClientError, ValueError) as error:
+        raise _explain(error, location) from error
 
 
 def read_small(client: S3Client, location: Location) -> bytes:
@@ -150,6 +161,11 @@ def read_small(client: S3Client, location: Location) -> bytes:
     if len(content) > _MAX_SMALL:
         raise StoreError(f"{location}: larger than {_MAX_SMALL:,} bytes, so it is not what it says")
     return content
+
+
+def _tag(answer: Mapping[str, object]) -> str:
+    """What is another one whenever the content is."""
+    return f"{answer['ETag']} {answer['ContentLength']} {answer.get('VersionId', '')}".strip()
 
 
 def _explain(error: Exception, location: Location) -> StoreError:

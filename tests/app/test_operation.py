@@ -89,6 +89,7 @@ def test_metrics(client: httpx.Client, artifact: Artifact) -> None:
     assert {name: value(name) - before[name] for name in names} == names
     text = client.get("/metrics").text
     assert "scanner" not in text
+    assert value("garment_images_in_work_limit") == settings().max_images_in_work
     assert all(f'garment_predictions_total{{label="{label}"}}' in text for label in CATEGORIES)
     assert (
         value(

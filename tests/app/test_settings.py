@@ -35,9 +35,11 @@ def test_the_environment_sets_them(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ("PORT", "abc"),
         ("PORT", "65536"),
-        ("PRECISION", "int8"),
+        ("PRECISION", "int4"),
         ("MAX_BODY_BYTES", "0"),
         ("DEADLINE_SECONDS", "0"),
+        ("RELOAD_SECONDS", "-1"),
+        ("RELOAD_SECONDS", "0.5"),
         ("LOG_FORMAT", "xml"),
     ],
 )

@@ -6,7 +6,6 @@ The same against a real S3 server is in tests/integration/test_s3.py.
 from __future__ import annotations
 
 import gzip
-import hashlib
 import io
 import logging
 import os
@@ -31,6 +30,7 @@ from app.store import (
     fetch,
     transfer,
 )
+from tests.app.fake_s3 import FakeS3, answer
 
 PREFIX = "s3://shop/garments"
 
@@ -53,41 +53,6 @@ def manifest_of(model: Path, version: str = "1.0.0") -> bytes:
     size = model.stat().st_size
     manifest = Manifest(version=version, sha256=sha256_of(model), bytes=size)
     return manifest.model_dump_json().encode()
-
-
-class FakeS3:
-    """Objects by key; `failure` is raised instead of an answer; counts what was read."""
-
-    def __init__(self) -> None:
-        self.objects: dict[str, bytes] = {}
-        self.failure: Exception | None = None
-        self.breaks_off = 0
-        self.read: list[str] = []
-
-    def get_object(self, Bucket: str, Key: str) -> dict:  # noqa: N803
-        if self.failure is not None:
-            raise self.failure
-        if Key not in self.objects:
-            raise answer("NoSuchKey", 404)
-        content = self.objects[Key]
-        fake = self
-
-        class Body(io.BytesIO):
-            def read(self, size=-1):
-                if Key not in fake.read[-1:]:
-                    fake.read.append(Key)
-                if fake.breaks_off and Key.endswith("model.pt"):
-                    fake.breaks_off -= 1
-                    raise boto.ResponseStreamingError(error="reset by peer")
-                return super().read(size)
-
-        tag = hashlib.md5(content).hexdigest()
-        return {"Body": Body(content), "ETag": f'"{tag}"', "ContentLength": len(content)}
-
-
-def answer(code: str, status: int) -> boto.ClientError:
-    response = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}
-    return boto.ClientError(response, "GetObject")
 
 
 @pytest.fixture
@@ -283,6 +248,13 @@ def test_the_cached_copy_is_served_when_s3_is_unreachable(s3, cache, caplog, fai
     first.path.write_bytes(b"damaged")
     with pytest.raises(UnreachableError, match="no cached copy"):
         fetch(f"{PREFIX}/latest.json", cache, client=s3)
+
+
+def test_a_cached_copy_is_no_answer_to_what_is_there_now(s3, cache):
+    fetch(f"{PREFIX}/latest.json", cache, client=s3)
+    s3.failure = answer("SlowDown", 503)
+    with pytest.raises(UnreachableError, match="SlowDown"):
+        fetch(f"{PREFIX}/latest.json", cache, client=s3, stale=False)
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ import pytest
 from tests.integration.containers import (
     HARDENED,
     ROOT,
+    START_SECONDS,
     Container,
     build,
     docker,
@@ -26,6 +27,7 @@ from tests.integration.containers import (
     wait_for,
     why_no_engine,
 )
+from tests.versions import other_version
 
 pytestmark = [
     pytest.mark.docker,
@@ -238,11 +240,22 @@ def test_compose_serves_the_bundled_model() -> None:
         assert project.container("service")["State"]["ExitCode"] == 0
 
 
-def test_compose_serves_a_release_from_s3() -> None:
+def test_compose_serves_a_release_from_s3_and_takes_the_next(tmp_path: Path) -> None:
     with up("service-s3", profile="s3") as project, project.client("S3_SERVICE_PORT") as client:
         wait_for(client, "/health/ready", 200)
         assert post_sample(client).json()["label"] == "Ankle boot"
         assert project.container("publish")["State"]["ExitCode"] == 0
+        # Another one is published, and the service that runs takes it.
+        other_version(ROOT / "app/bundled/model.pt", "99.0.0", tmp_path / "model.pt")
+        tmp_path.chmod(0o755)
+        there = ("--rm", "--no-deps", f"--volume={tmp_path}:/new:ro", "publish")
+        publish = ("publish", "/new/model.pt", "s3://models/garments")
+        project.compose("--profile=s3", "run", *there, *publish)
+        end = time.monotonic() + START_SECONDS
+        while (answer := post_sample(client)).json()["model"]["version"] != "99.0.0":
+            assert answer.is_success, answer.text
+            assert time.monotonic() < end, project.logs()
+            time.sleep(0.5)
         # S3 is gone, and the verified copy in the volume serves on, also after a start.
         project.compose("--profile=s3", "kill", "s3")
         assert post_sample(client).is_success

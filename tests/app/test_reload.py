@@ -1,0 +1,337 @@
+"""Another model takes over while the service answers: real artifacts from disk, real predictors.
+
+The same with a real S3 server and a process of its own is in tests/integration/test_reload.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import shutil
+import threading
+import time
+import weakref
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from app import reload
+from app.artifact import Artifact, open_artifact
+from app.images import decode
+from app.predictors import Predictor, PredictorError, local
+from app.predictors.local import LocalPredictor
+from app.service import Service
+from app.settings import Settings
+from app.telemetry import Metrics
+from tests.app.conftest import (
+    CARD,
+    KnownEngine,
+    Running,
+    encode,
+    known_png,
+    metric,
+    photo,
+    running,
+    settings,
+    until,
+    write_artifact,
+)
+from tests.versions import other_version
+
+FIRST, SECOND = CARD.version, "2.0.0"
+PNG = encode(photo(), "PNG")
+
+
+@pytest.fixture(scope="module")
+def second(artifact: Artifact, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny artifact under another version."""
+    return other_version(artifact.path, SECOND, tmp_path_factory.mktemp("second") / "model.pt")
+
+
+@pytest.fixture
+def model(artifact: Artifact, tmp_path: Path) -> Path:
+    """The file that the service is started with."""
+    return shutil.copy(artifact.path, tmp_path / "model.pt")
+
+
+def put(source: Path, target: Path) -> None:
+    """As publishing does: whole or not at all."""
+    shutil.copy(source, target.with_name("new")).replace(target)
+
+
+def looking(model: Path, **values: object) -> Settings:
+    """Of a service that looks much more often than settings allow."""
+    given = settings(model=str(model), cache=model.parent / "cache", **values)
+    return given.model_copy(update={"reload_seconds": 0.05})
+
+
+def version(client: httpx.Client) -> str:
+    return str(client.get("/model").json()["card"]["version"])
+
+
+def reloads(client: httpx.Client, result: str) -> float:
+    return metric(client, f'garment_model_reloads_total{{result="{result}"}}')
+
+
+@pytest.fixture
+def served(model: Path) -> Iterator[Running]:
+    """The real thing."""
+    with running(looking(model)) as server:
+        yield server
+
+
+def test_another_model_takes_over_and_no_request_fails(
+    served: Running, model: Path, second: Path
+) -> None:
+    client = served.client
+    answers: list[httpx.Response] = []
+    done = threading.Event()
+
+    def ask() -> None:
+        while not done.is_set():
+            answers.append(client.post("/predict", content=PNG))
+            answers.append(client.get("/health/ready"))
+
+    askers = [threading.Thread(target=ask) for _ in range(3)]
+    for asker in askers:
+        asker.start()
+    try:
+        until(lambda: bool(answers))
+        put(second, model)
+        until(lambda: version(client) == SECOND)
+    finally:
+        done.set()
+        for asker in askers:
+            asker.join()
+    assert {answer.status_code for answer in answers} == {200}
+    assert {answer.json()["model"]["version"] for answer in answers} == {FIRST, SECOND}
+    assert client.post("/predict", content=PNG).json()["model"]["version"] == SECOND
+    sha256 = open_artifact(second).sha256
+    (line,) = [one for one in client.get("/metrics").text.splitlines() if "_model_info{" in one]
+    assert f'sha256="{sha256}",version="{SECOND}"' in line
+    assert (reloads(client, "ok"), reloads(client, "failed")) == (1, 0)
+
+
+def test_the_same_bytes_are_not_loaded_again(
+    served: Running, artifact: Artifact, model: Path, second: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "app.reload")
+    until(lambda: "which answers" in caplog.text)
+    caplog.clear()
+    put(artifact.path, model)
+    until(lambda: f"names version {FIRST}, which answers" in caplog.text)
+    assert reloads(served.client, "ok") == 0
+    put(second, model)
+    until(lambda: version(served.client) == SECOND)
+
+
+def test_what_cannot_be_used_changes_nothing_and_is_told_once(
+    served: Running, model: Path, second: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = served.client
+    (tmp_path / "text").write_text("no artifact")
+    put(tmp_path / "text", model)
+    until(lambda: reloads(client, "failed") == 1)
+    write_artifact(tmp_path / "wrong.pt", temperature=0.05, golden_of=5)
+    put(tmp_path / "wrong.pt", model)  # another one is tried at once
+    until(lambda: reloads(client, "failed") == 2)
+    time.sleep(0.5)  # ten looks
+    assert reloads(client, "failed") == 2
+    unreadable, wrong = [one for one in caplog.messages if "is not taken" in one]
+    assert "cannot be read as an artifact" in unreadable
+    assert "answers its own golden images wrong" in wrong
+    assert f"version {FIRST} answers on" in wrong
+    assert client.get("/health/ready").json()["model"]["version"] == FIRST
+    assert client.post("/predict", content=PNG).json()["model"]["version"] == FIRST
+    put(second, model)
+    until(lambda: version(client) == SECOND)
+
+
+def test_a_file_that_is_gone_for_a_while_is_told_once(
+    served: Running, model: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "app.reload")
+    model.rename(model.with_name("kept"))
+    until(lambda: "no such file" in caplog.text)
+    time.sleep(0.5)
+    assert len([one for one in caplog.messages if "no such file" in one]) == 1
+    assert served.client.post("/predict", content=PNG).is_success
+    model.with_name("kept").rename(model)
+    until(lambda: "can be looked at again" in caplog.text)
+    assert (reloads(served.client, "ok"), reloads(served.client, "failed")) == (0, 0)
+
+
+class Loads:
+    """Gives a predictor with an engine of its own for each version, and keeps none."""
+
+    def __init__(self) -> None:
+        self.engines = {FIRST: KnownEngine(), SECOND: KnownEngine()}
+        self.failures = 0
+        self.predictors: list[weakref.ref[LocalPredictor]] = []
+        self.pools: list[weakref.ref[ThreadPoolExecutor]] = []
+
+    async def __call__(self, values: Settings, metrics: Metrics) -> Predictor:
+        artifact = open_artifact(Path(values.model))
+        if artifact.card.version == SECOND and self.failures:
+            self.failures -= 1
+            raise PredictorError("not this time")
+        pool = ThreadPoolExecutor(1)
+        engine = self.engines[artifact.card.version]
+        predictor = LocalPredictor(artifact, engine, pool, values, metrics)
+        self.predictors.append(weakref.ref(predictor))
+        self.pools.append(weakref.ref(pool))
+        return predictor
+
+
+@pytest.fixture
+def loads() -> Iterator[Loads]:
+    loads = Loads()
+    for engine in loads.engines.values():
+        engine.go_on.set()
+    yield loads
+    for engine in loads.engines.values():
+        engine.go_on.set()
+
+
+def freed(references: list[weakref.ref]) -> bool:
+    gc.collect()
+    return references[0]() is None
+
+
+def test_what_is_under_way_is_answered_by_the_model_before_which_is_then_freed(
+    model: Path, second: Path, loads: Loads
+) -> None:
+    old, new = loads.engines[FIRST], loads.engines[SECOND]
+    with running(looking(model), loads) as server, ThreadPoolExecutor(8) as pool:
+        client = server.client
+
+        def ask(label: int) -> httpx.Response:
+            return client.post("/predict", content=known_png(label))
+
+        old.go_on.clear()
+        early = [pool.submit(ask, 0)]
+        assert old.started.wait(20)
+        early += [pool.submit(ask, label) for label in range(1, 3)]
+        until(lambda: metric(client, "garment_queue_depth") == 2)
+        put(second, model)
+        until(lambda: version(client) == SECOND)
+        assert ask(5).json()["model"]["version"] == SECOND
+        assert loads.predictors[0]() is not None
+
+        new.go_on.clear()
+        new.started.clear()
+        late = [pool.submit(ask, 6)]
+        assert new.started.wait(20)
+        late += [pool.submit(ask, label) for label in range(7, 10)]
+        until(lambda: metric(client, "garment_queue_depth") == 3)
+
+        old.go_on.set()
+        for label, answer in enumerate(early):
+            assert answer.result().json()["class_id"] == label
+            assert answer.result().json()["model"]["version"] == FIRST
+        until(lambda: freed(loads.predictors) and freed(loads.pools))
+        new.go_on.set()
+        assert {answer.result().json()["model"]["version"] for answer in late} == {SECOND}
+
+
+def test_a_photo_that_is_still_being_decoded_is_answered_by_the_model_before(
+    model: Path, second: Path, loads: Loads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoding, go_on = threading.Event(), threading.Event()
+
+    def slowly(*arguments: Any, **named: Any) -> Any:
+        decoding.set()
+        assert go_on.wait(20)
+        return decode(*arguments, **named)
+
+    monkeypatch.setattr(local, "decode", slowly)
+    with running(looking(model), loads) as server, ThreadPoolExecutor(1) as pool:
+        early = pool.submit(server.client.post, "/predict", content=known_png(2))
+        assert decoding.wait(20)
+        put(second, model)
+        until(lambda: version(server.client) == SECOND)
+        time.sleep(0.2)
+        go_on.set()
+        assert early.result().json()["model"]["version"] == FIRST
+        until(lambda: freed(loads.predictors))
+
+
+def test_what_failed_is_tried_again_after_a_while(
+    model: Path, second: Path, loads: Loads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reload, "RETRY_SECONDS", 0.2)
+    loads.failures = 2
+    with running(looking(model), loads) as server:
+        begun = time.monotonic()
+        put(second, model)
+        until(lambda: version(server.client) == SECOND)
+        assert time.monotonic() - begun > 0.2 + 0.4  # the second time, after twice that
+        assert (reloads(server.client, "failed"), reloads(server.client, "ok")) == (2, 1)
+
+
+def test_it_stops_while_another_model_is_being_loaded(
+    model: Path, second: Path, loads: Loads
+) -> None:
+    begun = threading.Event()
+
+    async def load(values: Settings, metrics: Metrics) -> Predictor:
+        if loads.predictors:
+            begun.set()
+            await asyncio.Event().wait()
+        return await loads(values, metrics)
+
+    with running(looking(model), load) as server:
+        put(second, model)
+        assert begun.wait(20)
+        assert server.client.post("/predict", content=known_png(3)).json()["class_id"] == 3
+        server.stop()
+        server.thread.join(10)
+        assert not server.thread.is_alive()
+
+
+def test_it_stops_while_the_model_before_still_answers(
+    model: Path, second: Path, loads: Loads
+) -> None:
+    old = loads.engines[FIRST]
+    with running(looking(model), loads) as server, ThreadPoolExecutor(1) as pool:
+        old.go_on.clear()
+        early = pool.submit(server.client.post, "/predict", content=known_png(4))
+        assert old.started.wait(20)
+        put(second, model)
+        until(lambda: version(server.client) == SECOND)
+        server.stop()
+        time.sleep(0.2)
+        assert server.thread.is_alive()
+        old.go_on.set()
+        assert early.result().json()["class_id"] == 4
+        server.thread.join(10)
+        assert not server.thread.is_alive()
+
+
+def test_without_the_setting_nothing_is_looked_at(model: Path, second: Path) -> None:
+    with running(settings(model=str(model), cache=model.parent / "cache")) as server:
+        put(second, model)
+        assert not [one for one in threading.enumerate() if one.name.startswith("reload")]
+        assert version(server.client) == FIRST
+
+
+def test_a_proxy_says_that_it_has_no_effect(
+    artifact: Artifact, caplog: pytest.LogCaptureFixture
+) -> None:
+    values = settings(
+        backend="sagemaker", endpoint_name="garments", reload_seconds=1, model=str(artifact.path)
+    )
+
+    async def main() -> None:
+        service = Service(values, pytest.fail, Loads())
+        service.start()
+        await asyncio.sleep(0.1)
+        await service.stop()
+
+    asyncio.run(main())
+    assert "GARMENT_RELOAD_SECONDS has no effect on a proxy" in caplog.text
