@@ -16,7 +16,8 @@ RULES: dict[str, str] = {
     "gradients_vanishing": "gradients too small, for the size of their weights, to change them",
     "gradients_exploding": "gradients over a hundred times the size of their weights",
     "dead_activations": "over half of a layer's ReLU units were never positive in an epoch",
-    "loss_not_decreasing": "the training loss is no better than guessing, or no longer falls",
+    "loss_not_decreasing": "the training loss is no better than guessing, or neither it nor that on "
+    "valid falls any longer",
     "overfitting": "the loss on valid gets worse while the loss on train still gets better",
     "poor_initialisation": "the first loss or the first outputs of a layer are far from usual",
     "class_imbalance": "one class has over 1.5 times the images of another, unbalanced",
@@ -183,6 +184,12 @@ def loss_not_decreasing(history: list[Epoch], classes: int | None) -> str | None
     old = sum(epoch.train_loss for epoch in before) / PLATEAU_EPOCHS
     new = sum(epoch.train_loss for epoch in recent) / PLATEAU_EPOCHS
     if new <= old * (1 - MIN_DECREASE) or last.train_accuracy >= LEARNED_ACCURACY:
+        return None
+    # Blended images keep the training loss up and noisy while a run goes on learning.
+    valid_before, valid_now = (
+        sum(epoch.valid_loss for epoch in epochs) for epochs in (before, recent)
+    )
+    if valid_now <= valid_before * (1 - MIN_DECREASE):
         return None
     return (
         f"The training loss of the last {PLATEAU_EPOCHS} epochs is {new:.4f} on average, of the "

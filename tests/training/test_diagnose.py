@@ -15,7 +15,7 @@ from torch.nn.modules import module as torch_module
 from training.diagnose import RULES, Diagnosis, Finding, TrainingStopped
 from training.networks import build_network, normalise
 from training.precision import is_fast_at_bfloat16
-from training.rules import ADVICE
+from training.rules import ADVICE, Epoch, loss_not_decreasing
 
 CLASSES = 4
 FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
@@ -320,6 +320,29 @@ def test_a_copy_of_the_watched_network_has_no_hooks_and_can_be_scripted():
         assert not module._forward_hooks
         assert not module._forward_pre_hooks
     torch.jit.script(network)
+
+
+def test_blended_images_may_keep_the_training_loss_up_while_the_one_on_valid_falls():
+    """Epochs 20 to 29 of a sound run with mixup and CutMix; then as if nothing was learnt."""
+    losses = [
+        (0.6273, 0.2510),
+        (0.6328, 0.2468),
+        (0.6625, 0.2482),
+        (0.6427, 0.2466),
+        (0.6439, 0.2460),
+        (0.6378, 0.2444),
+        (0.6838, 0.2455),
+        (0.6660, 0.2471),
+        (0.6173, 0.2449),
+        (0.6380, 0.2437),
+    ]
+    sound = [
+        Epoch(train, valid, 0.7, 0.93, steps=213 * place)
+        for place, (train, valid) in enumerate(losses, start=20)
+    ]
+    assert loss_not_decreasing(sound, 11) is None
+    stuck = [epoch._replace(valid_loss=losses[0][1]) for epoch in sound]
+    assert "of the 5 before 0.64" in loss_not_decreasing(stuck, 11)
 
 
 def test_every_rule_is_described_and_has_advice():
