@@ -16,8 +16,8 @@ RULES: dict[str, str] = {
     "gradients_vanishing": "gradients too small, for the size of their weights, to change them",
     "gradients_exploding": "gradients over a hundred times the size of their weights",
     "dead_activations": "over half of a layer's ReLU units were never positive in an epoch",
-    "loss_not_decreasing": "the training loss is no better than guessing, or neither it nor that on "
-    "valid falls any longer",
+    "loss_not_decreasing": "the training loss is no better than guessing, or neither it nor that "
+    "on valid falls any longer",
     "overfitting": "the loss on valid gets worse while the loss on train still gets better",
     "poor_initialisation": "the first loss or the first outputs of a layer are far from usual",
     "class_imbalance": "one class has over 1.5 times the images of another, unbalanced",
