@@ -2,6 +2,7 @@
 # Settings, such as `make serve PORT=9000`:
 #   PYTHON=python3.12   the Python that .venv is made with (default: the newest of 3.11 to 3.13)
 #   HOST, PORT          where `make serve` listens
+#   BENCH=--quick       options of `make bench`; BENCH=--help lists them
 #   TORCH_INDEX=        where PyTorch comes from, see docker/install.py (empty: with CUDA)
 
 # Not from the environment, where conda and csh have a HOST of their own.
@@ -20,7 +21,7 @@ LOCKED := pyproject.toml constraints.txt
 SAMPLE := tests/samples/ankle-boot.png
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-slow test-docker test-all lint format lock clean
+.PHONY: help serve test test-slow test-docker test-all bench lint format lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +46,9 @@ test-docker: $(DEV) ## Build the images and run them (needs a Docker engine)
 	$(BIN)/pytest -m docker
 
 test-all: test test-slow test-docker ## Run all tests
+
+bench: $(DEV) ## Compare the speed with LitServe's and FastAPI's, about 10 minutes (BENCH=--quick)
+	$(BIN)/python tests/benchmarks/serving $(BENCH)
 
 lint: $(DEV) ## Check style, formatting and types
 	$(BIN)/ruff check

@@ -34,8 +34,10 @@ MAX_PIXELS = 8192 * 6144
 """The largest image by default, as large as a phone's 50 MP photo."""
 
 MAX_EDGE = 448
-"""Longest edge of a decoded image, in pixels: four times the network's input. That of a large JPEG
-is at least half of it, since it is scaled by a power of two while it is decoded."""
+"""Longest edge of a decoded image, in pixels: four times the network's input."""
+
+ENOUGH_EDGE = MAX_EDGE // 2
+"""A JPEG is scaled by a power of two while it is decoded, as long as this much is left."""
 
 Image.preinit()
 # A damaged file makes Pillow warn and then fail or not; the answer says which. Its warning about
@@ -61,7 +63,7 @@ _log = logging.getLogger(__name__)
 class DecodedImage:
     """An upright RGB image without transparency.
 
-    `image`'s longest edge is at most `MAX_EDGE`; `width` and `height` (pixels, upright) are those
+    `image`'s longest edge is at most `max_edge`; `width` and `height` (pixels, upright) are those
     of the file.
     """
 
@@ -71,8 +73,11 @@ class DecodedImage:
     format: str
 
 
-def decode(data: bytes, *, max_pixels: int = MAX_PIXELS) -> DecodedImage:
+def decode(data: bytes, *, max_pixels: int = MAX_PIXELS, max_edge: int = MAX_EDGE) -> DecodedImage:
     """Decode an image file: the first frame, upright, on white, 8 bits, RGB.
+
+    A larger image is shrunk to `max_edge`; whoever shrinks it further himself spares time with a
+    larger one.
 
     Raises:
         EmptyBody: no bytes.
@@ -83,7 +88,7 @@ def decode(data: bytes, *, max_pixels: int = MAX_PIXELS) -> DecodedImage:
     if not data:
         raise EmptyBody("The image has no bytes.")
     try:
-        return _decode(data, max_pixels)
+        return _decode(data, max_pixels, max_edge)
     except (ServiceError, MemoryError):
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -97,7 +102,7 @@ def decode(data: bytes, *, max_pixels: int = MAX_PIXELS) -> DecodedImage:
         raise CorruptImage("The image is truncated or damaged and cannot be decoded.") from error
 
 
-def _decode(data: bytes, max_pixels: int) -> DecodedImage:
+def _decode(data: bytes, max_pixels: int, max_edge: int) -> DecodedImage:
     with Image.open(io.BytesIO(data), formats=FORMATS) as file:
         _check_pixels(file.size, max_pixels)
         size = file.size
@@ -105,7 +110,7 @@ def _decode(data: bytes, max_pixels: int) -> DecodedImage:
         file.load()
         if scaled is None:
             size = file.size  # Pillow turns a TIFF by itself
-        image = _shrink(_to_8_bits(file))
+        image = _shrink(_to_8_bits(file), max_edge)
         orientation = _orientation(file)
     image = _on_white(image)
     if orientation in _ORIENTATIONS:
@@ -116,7 +121,7 @@ def _decode(data: bytes, max_pixels: int) -> DecodedImage:
 
 def _enough(size: tuple[int, int]) -> tuple[int, int]:
     """The width and height that a JPEG is to have at least after scaling."""
-    scale = MAX_EDGE // 2 / max(size)
+    scale = ENOUGH_EDGE / max(size)
     width, height = (max(1, int(edge * scale)) for edge in size)
     return width, height
 
@@ -154,9 +159,9 @@ def _grey_to_8_bits(image: Image.Image) -> Image.Image:
     return Image.fromarray((values * scale + 0.5).astype(np.uint8))
 
 
-def _shrink(image: Image.Image) -> Image.Image:
-    """A copy whose longest edge is at most `MAX_EDGE`; never enlarged."""
-    scale = MAX_EDGE / max(image.size)
+def _shrink(image: Image.Image, max_edge: int) -> Image.Image:
+    """A copy whose longest edge is at most `max_edge`; never enlarged."""
+    scale = max_edge / max(image.size)
     if scale >= 1:
         return image.copy()
     width, height = (max(1, round(edge * scale)) for edge in image.size)
