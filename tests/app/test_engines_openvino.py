@@ -181,16 +181,20 @@ def test_torch_is_not_needed(artifact: Artifact) -> None:
     assert said.stdout == "openvino\n"
 
 
-@pytest.mark.slow
-def test_vgg16_gets_the_answers_of_torchscript(tmp_path: Path) -> None:
+def write_vgg16(path: Path) -> Artifact:
+    """An untrained one."""
     torch.manual_seed(0)
     model = GarmentModel(build_network("vgg16", 11), True).eval()
     images = [torch.randint(0, 256, (3, 60, 90), dtype=torch.uint8)]
     card = make_card(0.2, architecture="vgg16")
-    path = tmp_path / "model.pt"
     ranges = layer_ranges(model.network, model.seen(model.preprocess(images)))
     save_artifact(model, card, golden_images(model, images), path, ranges)
-    artifact = open_artifact(path)
+    return open_artifact(path)
+
+
+@pytest.mark.slow
+def test_vgg16_gets_the_answers_of_torchscript(tmp_path: Path) -> None:
+    artifact = write_vgg16(tmp_path / "model.pt")
     theirs = TorchScriptEngine(artifact, "float32", 1)
     for precision in ("float32", "int8"):
         engine = OpenVINOEngine(artifact, precision, 1)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from tests.integration.conftest import free_port
 
@@ -42,6 +43,12 @@ def why_no_engine() -> str:
     return ""
 
 
+NEEDS_ENGINE = (
+    pytest.mark.docker,
+    pytest.mark.skipif(bool(why_no_engine()), reason=f"no Docker engine: {why_no_engine()}"),
+)
+
+
 def docker(*arguments: str, check: bool = True) -> str:
     """What a docker command prints."""
     said = subprocess.run(["docker", *arguments], cwd=ROOT, capture_output=True, text=True)
@@ -49,10 +56,12 @@ def docker(*arguments: str, check: bool = True) -> str:
     return said.stdout.strip()
 
 
-def build(target: str) -> str:
-    """Build a target; the image's name."""
-    name = f"garment-classifier-test-{target}"
-    docker("build", "--file=docker/Dockerfile", f"--target={target}", f"--tag={name}", ".")
+@functools.cache
+def build(target: str, **arguments: str) -> str:
+    """Build a target, once in a run of the tests; the image's name."""
+    given = [f"--build-arg={name}={value}" for name, value in arguments.items()]
+    name = "-".join(["garment-classifier-test", target, *arguments.values()])
+    docker("build", "--file=docker/Dockerfile", f"--target={target}", f"--tag={name}", *given, ".")
     return name
 
 
@@ -143,17 +152,19 @@ ALL_PROFILES = ("--profile=s3", "--profile=proxy")
 
 
 @contextmanager
-def up(*services: str, profile: str = "") -> Iterator[Project]:
+def up(*services: str, profile: str = "", target: str = "service") -> Iterator[Project]:
     """`docker compose up` until all is healthy; everything of it is deleted afterwards.
 
     Args:
         services: these and what they need; none: all of the profile.
         profile: none: the default.
+        target: of the Dockerfile, for the service.
     """
     names = ("SERVICE_PORT", "S3_SERVICE_PORT", "PROXY_PORT")
     cores = os.cpu_count() or 1  # more than there are is an error
     variables = {name: str(free_port()) for name in names} | {"SERVICE_CPUS": str(min(2, cores))}
-    project = Project(f"garment-test-{uuid.uuid4().hex[:8]}", variables | {"TAG": "test"})
+    variables |= {"TAG": "test", "SERVICE_TARGET": target}
+    project = Project(f"garment-test-{uuid.uuid4().hex[:8]}", variables)
     profiles = [f"--profile={profile}"] if profile else []
     try:
         project.compose(*profiles, "up", "--build", "--detach", *services)

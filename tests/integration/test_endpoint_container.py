@@ -7,7 +7,6 @@ All of it twice: the process as it is, and the image in a Docker engine.
 from __future__ import annotations
 
 import concurrent.futures
-import functools
 import json
 import shutil
 import tarfile
@@ -43,24 +42,13 @@ from tests.integration import containers, services
 
 KINDS = [
     pytest.param("process", marks=pytest.mark.aws),
-    pytest.param(
-        "image",
-        marks=[
-            pytest.mark.docker,
-            pytest.mark.skipif(
-                bool(containers.why_no_engine()),
-                reason=f"no Docker engine: {containers.why_no_engine()}",
-            ),
-        ],
-    ),
+    pytest.param("image", marks=containers.NEEDS_ENGINE),
 ]
 each_kind = pytest.mark.parametrize("kind", KINDS)
 pytestmark = pytest.mark.timeout(900)
 
 # So that answers depend neither on the processor nor on the size of a batch.
 EXACT = {"GARMENT_ENGINE": "torchscript", "GARMENT_PRECISION": "float32", "GARMENT_THREADS": "1"}
-
-built = functools.cache(containers.build)
 
 
 @dataclass
@@ -100,7 +88,9 @@ def _image(model: Path, cache: Path, variables: dict[str, str]) -> Iterator[Endp
     model.chmod(0o755)  # the container's user is another
     options = [f"--volume={model}:/opt/ml/model:ro", "--volume=/var/cache/garment-classifier"]
     options += [f"--env={name}={value}" for name, value in variables.items()]
-    with containers.running(built("service"), *options, arguments=("serve",)) as container:
+    with containers.running(
+        containers.build("service"), *options, arguments=("serve",)
+    ) as container:
         yield Endpoint(
             container.client,
             container.stop,

@@ -13,16 +13,11 @@ from collections.abc import Iterator, Mapping
 import pytest
 
 from app.artifact import open_artifact
-from tests.integration.containers import build, docker, why_no_engine
+from tests.integration.containers import NEEDS_ENGINE, build, docker
 from tests.integration.jobs.conftest import QUICK, launched, needs_sdk, tuned
 from tests.integration.jobs.container import Container
 
-pytestmark = [
-    pytest.mark.docker,
-    pytest.mark.timeout(1800),
-    needs_sdk,
-    pytest.mark.skipif(bool(why_no_engine()), reason=f"no Docker engine: {why_no_engine()}"),
-]
+pytestmark = [*NEEDS_ENGINE, pytest.mark.timeout(1800), needs_sdk]
 
 NAME = "garment-image"
 

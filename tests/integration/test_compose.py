@@ -1,0 +1,96 @@
+"""The compose file, brought up by a real engine as an operator does."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.integration.containers import (
+    NEEDS_ENGINE,
+    ROOT,
+    START_SECONDS,
+    post_sample,
+    up,
+    wait_for,
+)
+from tests.versions import other_version
+
+pytestmark = [*NEEDS_ENGINE, pytest.mark.timeout(900)]
+
+
+def test_it_serves_the_bundled_model() -> None:
+    with up() as project, project.client("SERVICE_PORT") as client:
+        wait_for(client, "/health/ready", 200)
+        assert post_sample(client).json()["label"] == "Ankle boot"
+        host = project.container("service")["HostConfig"]
+        assert host["ReadonlyRootfs"]
+        assert host["CapDrop"] == ["ALL"]
+        assert host["Memory"] == 2 * 1024**3
+        assert host["NanoCpus"] > 0
+        assert host["RestartPolicy"]["Name"] == "unless-stopped"
+        project.compose("stop")
+        assert project.container("service")["State"]["ExitCode"] == 0
+
+
+def test_it_serves_a_release_from_s3_and_takes_the_next(tmp_path: Path) -> None:
+    """By the image without torch: nothing about it needs torch."""
+    with (
+        up("service-s3", profile="s3", target="service-slim") as project,
+        project.client("S3_SERVICE_PORT") as client,
+    ):
+        wait_for(client, "/health/ready", 200)
+        assert post_sample(client).json()["label"] == "Ankle boot"
+        assert project.container("publish")["State"]["ExitCode"] == 0
+        # Another one is published, and the service that runs takes it.
+        other_version(ROOT / "app/bundled/model.pt", "99.0.0", tmp_path / "model.pt")
+        tmp_path.chmod(0o755)
+        there = ("--rm", "--no-deps", f"--volume={tmp_path}:/new:ro", "publish")
+        publish = ("publish", "/new/model.pt", "s3://models/garments")
+        project.compose("--profile=s3", "run", *there, *publish)
+        end = time.monotonic() + START_SECONDS
+        while (answer := post_sample(client)).json()["model"]["version"] != "99.0.0":
+            assert answer.is_success, answer.text
+            assert time.monotonic() < end, project.logs()
+            time.sleep(0.5)
+        # S3 is gone, and the verified copy in the volume serves on, also after a start.
+        project.compose("--profile=s3", "kill", "s3")
+        assert post_sample(client).is_success
+        project.compose("--profile=s3", "restart", "--no-deps", "service-s3")
+        wait_for(client, "/health/ready", 200)
+        assert post_sample(client).json()["label"] == "Ankle boot"
+
+
+def test_it_calls_an_endpoint_through_the_proxy() -> None:
+    with up("proxy", profile="proxy") as project, project.client("PROXY_PORT") as client:
+        wait_for(client, "/health/ready", 200)
+        answer = post_sample(client).json()
+        assert answer["label"] == "Ankle boot"
+        assert answer["model"]["variant"] == "local"
+        # Nothing is left that answers: told as such, and made good when the endpoint is back.
+        project.compose("--profile=proxy", "kill", "endpoint")
+        assert post_sample(client).status_code == 503
+        wait_for(client, "/health/ready", 503)
+        project.compose("--profile=proxy", "start", "endpoint")
+        wait_for(client, "/health/ready", 200)
+        assert post_sample(client).json()["label"] == "Ankle boot"
+
+
+def test_the_example_credentials_can_be_replaced() -> None:
+    environment = {**os.environ, "AWS_CREDENTIALS": "/somewhere/else"}
+    said = subprocess.run(
+        ["docker", "compose", "--profile=s3", "config", "--format=json"],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        check=True,
+    )
+    config = json.loads(said.stdout)
+    assert config["secrets"]["aws_credentials"]["file"] == "/somewhere/else"
+    # Secrets are files of their own: in no variable, where `docker inspect` would show them.
+    for service in config["services"].values():
+        assert "only-for" not in json.dumps(service.get("environment", {}))
