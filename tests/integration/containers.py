@@ -39,7 +39,7 @@ def why_no_engine() -> str:
         except subprocess.TimeoutExpired:
             return f"docker {' '.join(command)} does not answer"
         if said.returncode:
-            return (said.stderr.strip().splitlines() or ["docker fails"])[-1]
+            return (said.stderr.strip().splitlines() or ["docker fails"])[0]
     return ""
 
 
