@@ -33,6 +33,8 @@ CATEGORIES: tuple[str, ...] = (
 )
 """Fashion-MNIST's ten categories; the position is the class id."""
 
+CATEGORY_COUNT = len(CATEGORIES)
+
 CARD_FILE = "model_card.json"
 GOLDEN_FILE = "golden.json"
 RANGES_FILE = "ranges.json"
@@ -258,7 +260,8 @@ def open_artifact(path: Path, expected_sha256: str | None = None) -> Artifact:
         with zipfile.ZipFile(path) as archive:
             card = ModelCard.model_validate_json(_extra_file(archive, CARD_FILE))
             golden = _GoldenFile.model_validate_json(_extra_file(archive, GOLDEN_FILE)).images
-            ranges = _ranges(archive)
+            layers = _found(archive, RANGES_FILE)
+            ranges = _RangesFile.model_validate_json(layers).layers if layers is not None else None
     except (OSError, zipfile.BadZipFile) as error:
         raise ArtifactError(f"{path}: cannot be read as an artifact: {error}") from error
     except ValidationError as error:
@@ -286,14 +289,16 @@ def load_module(path: Path, precision: Precision) -> torch.jit.ScriptModule:
     return frozen
 
 
-def _ranges(archive: zipfile.ZipFile) -> list[LayerRange] | None:
-    if not any(member.endswith(f"/extra/{RANGES_FILE}") for member in archive.namelist()):
-        return None
-    return _RangesFile.model_validate_json(_extra_file(archive, RANGES_FILE)).layers
-
-
 def _extra_file(archive: zipfile.ZipFile, name: str) -> bytes:
+    content = _found(archive, name)
+    if content is None:
+        raise ArtifactError(f"{archive.filename}: holds no {name}, so it is not an artifact")
+    return content
+
+
+def _found(archive: zipfile.ZipFile, name: str) -> bytes | None:
+    """The extra file of that name, if there is one."""
     for member in archive.namelist():
         if member.endswith(f"/extra/{name}"):
             return archive.read(member)
-    raise ArtifactError(f"{archive.filename}: holds no {name}, so it is not an artifact")
+    return None

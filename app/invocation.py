@@ -9,14 +9,13 @@ from dataclasses import dataclass
 
 from fastapi import Request
 
-from app.artifact import CATEGORIES
+from app.artifact import CATEGORY_COUNT
 from app.body import Upload, read_uploads
 from app.errors import InvalidParameter, MalformedJson, NotAcceptable
 from app.settings import Settings
 
 ATTRIBUTES_HEADER = "x-amzn-sagemaker-custom-attributes"
 JSON, JSON_LINES = "application/json", "application/jsonlines"
-CATEGORY_COUNT = len(CATEGORIES)
 
 
 @dataclass(frozen=True, slots=True)

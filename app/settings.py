@@ -42,8 +42,7 @@ class Settings(BaseSettings):
         "or s3://BUCKET/.../latest.json.",
     )
     cache: Path = Field(
-        default_factory=_default_cache,
-        description="Folder for artifacts fetched from S3.",
+        default_factory=_default_cache, description="Folder for artifacts fetched from S3."
     )
     reload_seconds: int = Field(
         0,

@@ -44,7 +44,7 @@ class TorchScriptEngine:
         with torch.inference_mode():
             batch = self._preprocess(images)
             backgrounds = self._module.backgrounds(batch)
-            logits = self._logits(batch)
+            logits = self._module.logits(self._in_precision(batch))
             probabilities, garment = self._module.calibrate(logits, backgrounds)
         rows = zip(probabilities.tolist(), garment.tolist(), backgrounds.tolist(), strict=True)
         return [
@@ -64,10 +64,6 @@ class TorchScriptEngine:
         """Float32, whatever the network's precision."""
         batch: torch.Tensor = self._module.preprocess([_tensor(image) for image in images])
         return batch
-
-    def _logits(self, batch: torch.Tensor) -> torch.Tensor:
-        logits: torch.Tensor = self._module.logits(self._in_precision(batch))
-        return logits
 
     def _in_precision(self, batch: torch.Tensor) -> torch.Tensor:
         return batch.to(self._dtype).contiguous(memory_format=torch.channels_last)

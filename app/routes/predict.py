@@ -7,17 +7,16 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 
 from app import errors
-from app.answering import answer_alone, answer_batch
-from app.artifact import CATEGORIES
+from app.answering import answer_alone, answer_batch, json_response
+from app.artifact import CATEGORY_COUNT
 from app.body import read_uploads
 from app.predictors import EXPLANATION_COST
 from app.problems import problem_responses
-from app.schemas import BatchPrediction, Prediction, to_json
+from app.schemas import BatchPrediction, Prediction
 from app.service import service_of
 
 router = APIRouter(tags=["predict"])
 
-CATEGORY_COUNT = len(CATEGORIES)
 TopK = Annotated[int, Query(ge=1, le=CATEGORY_COUNT, description="How many probabilities to list.")]
 Explain = Annotated[
     bool,
@@ -102,7 +101,7 @@ async def predict(
                 f"The form has {len(uploads)} files; POST /predict takes one, POST /predict/batch "
                 "takes several."
             )
-        return _json(await answer_alone(request, service, uploads[0], top_k, explain))
+        return json_response(await answer_alone(request, service, uploads[0], top_k, explain))
 
 
 @router.post(
@@ -135,9 +134,4 @@ async def predict_batch(request: Request, top_k: TopK = CATEGORY_COUNT) -> Respo
             seconds=settings.upload_seconds,
         )
         items = await answer_batch(request, service, uploads, top_k)
-    return _json(BatchPrediction(items=items, request_id=request.state.request_id))
-
-
-def _json(answer: object) -> Response:
-    """Written here: FastAPI would validate once more what was made a moment ago."""
-    return Response(to_json(answer), media_type="application/json")
+    return json_response(BatchPrediction(items=items, request_id=request.state.request_id))

@@ -10,10 +10,9 @@ import os
 
 from fastapi import APIRouter, Request, Response
 
-from app.answering import answer_alone, answer_batch
+from app.answering import answer_alone, answer_batch, json_response
 from app.invocation import (
     ATTRIBUTES_HEADER,
-    JSON,
     JSON_LINES,
     read_invocation,
     read_wishes,
@@ -64,19 +63,17 @@ async def invocations(request: Request) -> Response:
     with service.admit():
         invocation = await read_invocation(request, service.settings)
         if invocation.describe:
-            return _json(description(predictor.model))
+            return json_response(description(predictor.model))
         if invocation.several or lines:
             batch = BatchPrediction(
                 items=await answer_batch(request, service, invocation.uploads, wishes.top_k),
                 request_id=request.state.request_id,
             )
-            return _lines(batch) if lines else _json(batch)
+            return _lines(batch) if lines else json_response(batch)
         upload = invocation.uploads[0]
-        return _json(await answer_alone(request, service, upload, wishes.top_k, wishes.explain))
-
-
-def _json(answer: object) -> Response:
-    return Response(to_json(answer), media_type=JSON)
+        return json_response(
+            await answer_alone(request, service, upload, wishes.top_k, wishes.explain)
+        )
 
 
 def _lines(batch: BatchPrediction) -> Response:

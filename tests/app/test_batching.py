@@ -194,3 +194,24 @@ def test_it_tells_the_size_of_each_batch() -> None:
 
     asyncio.run(main())
     assert sizes == [2, 2, 1]
+
+
+def test_two_batches_run_at_the_same_time_and_share_what_is_there() -> None:
+    async def main() -> None:
+        both = threading.Barrier(2, timeout=10)
+        batches: list[list[int]] = []
+
+        def double(items: list[int]) -> list[int]:
+            batches.append(items)
+            both.wait()  # one alone would wait in vain
+            return [2 * item for item in items]
+
+        with ThreadPoolExecutor(2) as executor:
+            batcher = Batcher(double, executor, max_batch=4, max_queue=6, parallel=2)
+            await asyncio.sleep(0)  # both are idle
+            answers = await asyncio.gather(*(batcher.submit(item, 10) for item in range(6)))
+            assert [answer.result for answer in answers] == [0, 2, 4, 6, 8, 10]
+            assert sorted(batches) == [[0, 1, 2], [3, 4, 5]]
+            await batcher.close()
+
+    asyncio.run(main())

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from app.cpu import available_cores
+from app.cpu import available_cores, instructions
 
 
 @pytest.fixture(autouse=True)
@@ -30,3 +30,19 @@ def test_cgroup_1(tmp_path: Path, quota: str, cores: int) -> None:
 
 def test_no_cgroup(tmp_path: Path) -> None:
     assert available_cores(tmp_path) == 8
+
+
+@pytest.mark.parametrize(
+    ("flags", "found"),
+    [
+        ("flags\t\t: fpu avx512_vnni avx512_bf16", {"fpu", "avx512_vnni", "avx512_bf16"}),
+        ("Features\t: fp asimd", set()),
+    ],
+)
+def test_instruction_sets(tmp_path: Path, flags: str, found: set[str]) -> None:
+    (tmp_path / "cpuinfo").write_text(f"processor\t: 0\n{flags}\n\nprocessor\t: 1\n{flags}\n")
+    assert instructions(tmp_path / "cpuinfo") == found
+
+
+def test_no_instruction_sets_are_known_where_linux_is_not(tmp_path: Path) -> None:
+    assert instructions(tmp_path / "absent") == frozenset()

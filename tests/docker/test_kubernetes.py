@@ -145,7 +145,7 @@ def test_it_has_no_right_that_it_does_not_need(overlay: str) -> None:
     volumes = {one["name"]: one["emptyDir"] for one in spec["volumes"]}
     assert all(volume["sizeLimit"] for volume in volumes.values())
     writable = {one["mountPath"] for one in own["volumeMounts"]}
-    [cache] = set(re.findall(r"GARMENT_CACHE=(\S+)", dockerfile))
+    [cache] = re.findall(r"GARMENT_CACHE=(\S+)", dockerfile)
     assert writable == {cache, "/tmp"}
     assert own["resources"]["limits"].keys() >= {"cpu", "memory", "ephemeral-storage"}
 
