@@ -9,7 +9,7 @@ import sys
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.error import URLError
@@ -54,32 +54,38 @@ class S3Server:
         self.process.wait()
 
 
-def free_port() -> int:
-    """A port of which the one 10,000 higher, which SeaweedFS takes for gRPC, is free too."""
-    while True:
-        with socket.socket() as first, socket.socket() as second:
+def free_ports(count: int) -> list[int]:
+    """Ports of which those 10,000 higher, which SeaweedFS takes for gRPC, are free too.
+
+    All are held until the last is found: none is another's.
+    """
+    ports: list[int] = []
+    with ExitStack() as held:
+        while len(ports) < count:
+            first, second = (held.enter_context(socket.socket()) for _ in range(2))
             first.bind(("127.0.0.1", 0))
             port = first.getsockname()[1]
             try:
                 second.bind(("127.0.0.1", port + 10_000))
             except (OSError, OverflowError):
                 continue
-            return port
+            ports.append(port)
+    return ports
+
+
+def free_port() -> int:
+    return free_ports(1)[0]
 
 
 def start_server(folder: Path) -> S3Server:
     weed = shutil.which("weed") or str(Path(sys.executable).with_name("weed"))
-    port = free_port()
-    parts = ("master", "volume", "filer", "admin", "s3.port.iceberg", "s3.port.lance")
+    parts = ("s3.port", "s3.port.iceberg", "s3.port.lance")
+    parts += ("master.port", "volume.port", "filer.port", "admin.port")
+    ports = free_ports(len(parts))
     command = [weed, "mini", f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1"]
-    command += [
-        f"-s3.port={port}",
-        "-webdav=false",
-        "-admin.ui=false",
-        "-s3.autoCreateBucket=false",
-    ]
-    command += [f"-{part if '.' in part else part + '.port'}={free_port()}" for part in parts]
+    command += [f"-{part}={port}" for part, port in zip(parts, ports, strict=True)]
     command += ["-webdav=false", "-admin.ui=false", "-master.telemetry=false"]
+    command += ["-s3.autoCreateBucket=false"]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
             command,
@@ -88,7 +94,7 @@ def start_server(folder: Path) -> S3Server:
             stderr=log,
             env={"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY},
         )
-    server = S3Server(process, f"http://127.0.0.1:{port}")
+    server = S3Server(process, f"http://127.0.0.1:{ports[0]}")
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
         try:
