@@ -71,10 +71,7 @@ class Engine(Protocol):
 
     @property
     def parallel(self) -> int:
-        """From how many threads `run` and `explain` may be called at a time.
-
-        With one, it has to be the thread that loaded the engine.
-        """
+        """From how many threads, of any, `run` and `explain` may be called at a time."""
 
     def prepare(self, image: Image.Image) -> Pixels:
         """What `run` and `explain` take of an RGB image of any size. May be called in any thread.
@@ -143,7 +140,7 @@ def _torchscript(
     def build(precision: EnginePrecision) -> Engine:
         if precision == "int8":
             raise EngineError("TorchScript does not compute in int8; OpenVINO does")
-        return TorchScriptEngine(artifact, precision, threads)
+        return TorchScriptEngine(artifact, precision, threads, _parallel(threads))
 
     return _proven(build, artifact, _order(precision, can_int8=False), batch_size)
 
@@ -166,11 +163,9 @@ def _openvino(
             f"{artifact.path}: was exported before int8 was known, and does not say in which "
             "ranges its layers compute: export it again, or take another GARMENT_PRECISION"
         )
-    # One thread each, since each would wait for the others: up to so many that Python can feed.
-    parallel = min(threads, MAX_PARALLEL)
 
     def build(precision: EnginePrecision) -> Engine:
-        return OpenVINOEngine(artifact, precision, threads, parallel)
+        return OpenVINOEngine(artifact, precision, threads, _parallel(threads))
 
     order = _order(precision, can_int8=artifact.ranges is not None)
     try:
@@ -180,6 +175,14 @@ def _openvino(
     except Exception as error:  # whatever it stumbles over, there is another engine
         said = " ".join(str(error).split())[:300]  # a trace of C++ may follow
         raise EngineError(f"{artifact.path}: OpenVINO cannot run it: {said}") from error
+
+
+def _parallel(threads: int) -> int:
+    """Inferences at a time: of one thread each, since threads that share one wait for each other.
+
+    Only up to so many as Python can feed.
+    """
+    return min(threads, MAX_PARALLEL)
 
 
 def _order(precision: EnginePrecision | None, *, can_int8: bool) -> list[EnginePrecision]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import numpy as np
@@ -16,16 +17,26 @@ class TorchScriptEngine:
     """Runs an artifact; see `app.engines.Engine`."""
 
     name = "torchscript"
-    parallel = 1
 
-    def __init__(self, artifact: Artifact, precision: Precision, threads: int) -> None:
+    def __init__(
+        self, artifact: Artifact, precision: Precision, threads: int, parallel: int = 1
+    ) -> None:
         """Load the artifact's module.
+
+        Args:
+            artifact: a verified one.
+            precision: of the network.
+            threads: of all inferences together.
+            parallel: how many inferences share the threads.
 
         Raises:
             EngineError: torch cannot load it.
         """
-        torch.set_num_threads(threads)  # holds for the calling thread only
         self.precision: EnginePrecision = precision
+        self.parallel = parallel
+        self._threads = max(1, threads // parallel)
+        self._own = threading.local()
+        self._limit_threads()
         self._dtype = torch.float32 if precision == "float32" else torch.bfloat16
         self._rejects = artifact.card.can_reject
         try:
@@ -41,6 +52,7 @@ class TorchScriptEngine:
 
     def run(self, images: list[Pixels]) -> list[Scores]:
         """The scores of uint8 RGB `[H, W, 3]` images, in order."""
+        self._limit_threads()
         with torch.inference_mode():
             batch = self._preprocess(images)
             backgrounds = self._module.backgrounds(batch)
@@ -54,11 +66,18 @@ class TorchScriptEngine:
 
     def explain(self, image: Pixels, class_id: int) -> Explanation:
         """Where in a uint8 RGB `[H, W, 3]` image the evidence for a category lies."""
+        self._limit_threads()
         with torch.inference_mode():
             batch = self._preprocess([image])
             heat = self._module.explain(self._in_precision(batch), torch.tensor([class_id]))
             seen = self._module.seen(batch)
         return Explanation(seen[0].permute(1, 2, 0).contiguous().numpy(), heat[0].numpy())
+
+    def _limit_threads(self) -> None:
+        """Torch keeps for each thread that calls it how many others it may use."""
+        if getattr(self._own, "threads", None) is None:
+            torch.set_num_threads(self._threads)
+            self._own.threads = self._threads
 
     def _preprocess(self, images: list[Pixels]) -> torch.Tensor:
         """Float32, whatever the network's precision."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import functools
 import time
@@ -24,7 +25,7 @@ from app.review import is_blank, likely_classes, review_reasons
 from app.settings import Settings
 from app.store import StoreError, fetch
 from app.telemetry import Metrics
-from app.threads import decoding_pool, run_by, run_in
+from app.threads import decoding_pool, run_by
 
 LARGEST_EDGE = 2 * MAX_EDGE
 """What is larger is shrunk before the engine shrinks it to its input: two steps are faster then."""
@@ -79,7 +80,6 @@ class LocalPredictor:
         Raises:
             PredictorError: any of that failed.
         """
-        inference = ThreadPoolExecutor(1, thread_name_prefix="inference")
         precision = None if settings.precision == "auto" else settings.precision
         threads = settings.threads or available_cores()
 
@@ -95,13 +95,10 @@ class LocalPredictor:
             return artifact, engine
 
         try:
-            artifact, engine = await run_in(inference, start)
+            artifact, engine = await asyncio.to_thread(start)
         except (StoreError, ArtifactError, EngineError) as error:
-            inference.shutdown(wait=False)
             raise PredictorError(" ".join(str(error).split())) from error
-        if engine.parallel > 1:
-            inference.shutdown(wait=False)
-            inference = ThreadPoolExecutor(engine.parallel, thread_name_prefix="inference")
+        inference = ThreadPoolExecutor(engine.parallel, thread_name_prefix="inference")
         return cls(artifact, engine, inference, settings, metrics)
 
     def check_ready(self) -> None:

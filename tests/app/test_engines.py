@@ -1,4 +1,6 @@
 import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +29,21 @@ def test_one_batch_is_what_the_eager_model_says(artifact: Artifact, images: list
     for scores, row, known in zip(engine.run(images), rows, garment, strict=True):
         assert scores.probabilities == pytest.approx(row.tolist(), abs=1e-3)
         assert scores.garment_probability == pytest.approx(float(known), abs=1e-3)
+
+
+def test_each_thread_takes_no_more_cores_than_its_share(
+    artifact: Artifact, images: list[Pixels]
+) -> None:
+    engine = TorchScriptEngine(artifact, "float32", threads=4, parallel=2)
+
+    def threads_after(work: Callable[[], object]) -> int:
+        torch.set_num_threads(3)  # whatever the thread had before
+        work()
+        return torch.get_num_threads()
+
+    with ThreadPoolExecutor(1) as one, ThreadPoolExecutor(1) as other:
+        assert one.submit(threads_after, lambda: engine.run(images)).result() == 2
+        assert other.submit(threads_after, lambda: engine.explain(images[0], 1)).result() == 2
 
 
 def test_what_lies_around_the_garment(artifact: Artifact) -> None:

@@ -122,9 +122,12 @@ def test_sizes_and_batches_of_all_kinds(artifact: Artifact) -> None:
         assert_same(ours, theirs, [Image.fromarray(image) for image in images])
 
 
-def test_answers_of_several_threads_do_not_mix(artifact: Artifact) -> None:
+@pytest.mark.parametrize("kind", [OpenVINOEngine, TorchScriptEngine])
+def test_answers_of_several_threads_do_not_mix(
+    artifact: Artifact, kind: type[OpenVINOEngine | TorchScriptEngine]
+) -> None:
     """What OpenVINO gives back lies in memory that it uses again."""
-    engine = OpenVINOEngine(artifact, "float32", 2, parallel=2)
+    engine = kind(artifact, "float32", 2, parallel=2)
     random = np.random.default_rng(1)
     images = [random.integers(0, 256, (112, 112, 3), dtype=np.uint8) for _ in range(4)]
     alone = [engine.run([image])[0] for image in images]

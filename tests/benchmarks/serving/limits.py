@@ -12,7 +12,6 @@ import os
 import subprocess
 import sys
 import time
-from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -100,19 +99,17 @@ def main() -> None:
     engine = load_engine(artifact, precision, threads, settings.batch_size, choice=settings.engine)
     print(json.dumps({"engine": f"{engine.name}, {engine.precision}"}), flush=True)
 
-    pool = ThreadPoolExecutor(threads)
+    pool = ThreadPoolExecutor(engine.parallel)
     for line in sys.stdin:
         wish = json.loads(line)
         photos = [file.read_bytes() for file in image_files(Path(wish["photos"]))]
         batch = [photos[number % len(photos)] for number in range(wish["batch"])]
-        step = _step(engine, batch, pool, decoding=wish["what"] == BOTH)
-        rate = _rate(step, wish["seconds"], engine.parallel, pool) * len(batch)
-        print(json.dumps({"rate": rate}), flush=True)
+        step = _step(engine, batch, decoding=wish["what"] == BOTH)
+        rates = pool.map(_rate, [step] * engine.parallel, [wish["seconds"]] * engine.parallel)
+        print(json.dumps({"rate": sum(rates) * len(batch)}), flush=True)
 
 
-def _step(
-    engine: Engine, batch: list[bytes], pool: ThreadPoolExecutor, decoding: bool
-) -> Callable[[], object]:
+def _step(engine: Engine, batch: list[bytes], decoding: bool) -> Callable[[], object]:
     """What runs one batch, `decoding` it first or not."""
 
     def pixels(photo: bytes) -> Pixels:
@@ -121,33 +118,17 @@ def _step(
     if not decoding:
         prepared = [pixels(photo) for photo in batch]
         return lambda: engine.run(prepared)
-    if engine.parallel > 1:
-        return lambda: engine.run([pixels(photo) for photo in batch])
-    # The engine is this thread's, so others decode, two batches ahead.
-    ahead = deque(pool.submit(pixels, photo) for photo in 2 * batch)
-
-    def step() -> None:
-        ready = [ahead.popleft().result() for _ in batch]
-        ahead.extend(pool.submit(pixels, photo) for photo in batch)
-        engine.run(ready)
-
-    return step
+    return lambda: engine.run([pixels(photo) for photo in batch])
 
 
-def _rate(
-    step: Callable[[], object], seconds: float, parallel: int, pool: ThreadPoolExecutor
-) -> float:
-    """Steps per second, of all threads together."""
-
-    def worker(_: int = 0) -> float:
+def _rate(step: Callable[[], object], seconds: float) -> float:
+    """Steps per second of the thread that calls this."""
+    step()
+    started, count = time.perf_counter(), 0
+    while time.perf_counter() < started + seconds:
         step()
-        started, count = time.perf_counter(), 0
-        while time.perf_counter() < started + seconds:
-            step()
-            count += 1
-        return count / (time.perf_counter() - started)
-
-    return worker() if parallel == 1 else sum(pool.map(worker, range(parallel)))
+        count += 1
+    return count / (time.perf_counter() - started)
 
 
 if __name__ == "__main__":
