@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import functools
 import time
@@ -25,7 +24,7 @@ from app.review import is_blank, likely_classes, review_reasons
 from app.settings import Settings
 from app.store import StoreError, fetch
 from app.telemetry import Metrics
-from app.threads import decoding_pool, run_by
+from app.threads import decoding_pool, inference_pool, run_by, run_in
 
 LARGEST_EDGE = 2 * MAX_EDGE
 """What is larger is shrunk before the engine shrinks it to its input: two steps are faster then."""
@@ -80,6 +79,7 @@ class LocalPredictor:
         Raises:
             PredictorError: any of that failed.
         """
+        loading = inference_pool(1)
         precision = None if settings.precision == "auto" else settings.precision
         threads = settings.threads or available_cores()
 
@@ -95,11 +95,13 @@ class LocalPredictor:
             return artifact, engine
 
         try:
-            artifact, engine = await asyncio.to_thread(start)
+            # An engine's own threads are started by the one that loads it.
+            artifact, engine = await run_in(loading, start)
         except (StoreError, ArtifactError, EngineError) as error:
             raise PredictorError(" ".join(str(error).split())) from error
-        inference = ThreadPoolExecutor(engine.parallel, thread_name_prefix="inference")
-        return cls(artifact, engine, inference, settings, metrics)
+        finally:
+            loading.shutdown(wait=False)
+        return cls(artifact, engine, inference_pool(engine.parallel), settings, metrics)
 
     def check_ready(self) -> None:
         """It is from the start: a model that is loaded stays."""
