@@ -13,7 +13,8 @@ from app.batching import Batcher
 from app.cpu import available_cores
 from app.engines import Engine, EngineError, Explanation, Pixels, Scores, load_engine
 from app.heatmap import heatmap_png, input_png
-from app.images import MAX_EDGE, decode
+from app.images import decode
+from app.letterbox import LARGEST_EDGE
 from app.predictors import (
     Answer,
     ExplanationImages,
@@ -25,9 +26,6 @@ from app.settings import Settings
 from app.store import StoreError, fetch
 from app.telemetry import Metrics
 from app.threads import decoding_pool, inference_pool, run_by, run_in
-
-LARGEST_EDGE = 2 * MAX_EDGE
-"""What is larger is shrunk before the engine shrinks it to its input: two steps are faster then."""
 
 
 @dataclass(frozen=True, slots=True)

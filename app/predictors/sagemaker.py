@@ -19,6 +19,7 @@ from app.endpoint import SERVING, Endpoint, Failure, Invoked
 from app.errors import EndpointError, EndpointFailed, EndpointRefused, NotReady
 from app.images import decode
 from app.invocation import JSON
+from app.letterbox import LARGEST_EDGE
 from app.payload import encode
 from app.predictors import Answer, ExplanationImages, LoadedModel, ModelIdentity, PredictorError
 from app.review import REVIEW_REASONS, ReviewReason, is_blank
@@ -39,7 +40,6 @@ _log = logging.getLogger(__name__)
 @dataclass(frozen=True, slots=True)
 class _Prepared:
     payload: bytes
-    content_type: str
     reasons: frozenset[ReviewReason]
 
 
@@ -101,14 +101,13 @@ class SageMakerPredictor:
         started = time.perf_counter()
         seconds = self._settings.deadline_seconds
         end = started + seconds
-        prepare = functools.partial(_prepare, photo, self._settings)
+        size = self.model.card.input_size
+        prepare = functools.partial(_prepare, photo, size, self._settings)
         late = f"Not decoded within {seconds:g} seconds."
         prepared = await run_by(end, self._decoding, prepare, late)
         decoded = time.perf_counter()
         attributes = "explain=true" if explain else ""
-        invoke = functools.partial(
-            self._endpoint.invoke, prepared.payload, prepared.content_type, attributes
-        )
+        invoke = functools.partial(self._endpoint.invoke, prepared.payload, "image/png", attributes)
         invoked = await self._caller.patiently(invoke, end)
         called = time.perf_counter()
         said = _parsed(invoked)
@@ -157,12 +156,12 @@ class SageMakerPredictor:
                 self._state = state
 
 
-def _prepare(photo: bytes, settings: Settings) -> _Prepared:
-    decoded = decode(photo, max_pixels=settings.max_image_pixels)
+def _prepare(photo: bytes, size: int, settings: Settings) -> _Prepared:
+    decoded = decode(photo, max_pixels=settings.max_image_pixels, max_edge=LARGEST_EDGE)
     small = min(decoded.width, decoded.height) < settings.min_image_edge
     holds = {"too_small": small, "blank_image": is_blank(decoded.image)}
     reasons = frozenset(reason for reason in OF_THE_UPLOAD if holds[reason])
-    return _Prepared(*encode(decoded.image), reasons)
+    return _Prepared(encode(decoded.image, size), reasons)
 
 
 def _describe(endpoint: Endpoint) -> LoadedModel:

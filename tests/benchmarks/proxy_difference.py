@@ -28,7 +28,9 @@ from tqdm import tqdm
 sys.modules["tests"] = types.ModuleType("tests")
 sys.modules["tests"].__path__ = [str(Path(__file__).parents[1])]
 
+from app.artifact import open_artifact
 from app.images import decode
+from app.letterbox import LARGEST_EDGE
 from app.payload import encode
 from app.settings import BUNDLED_MODEL
 from tests.integration.aws import running_aws
@@ -66,8 +68,11 @@ def by_class(answer: dict) -> list[float]:
     return [*(row["probability"] for row in rows), answer["garment_probability"] or 1.0]
 
 
-def measure(folder: ImageFolder, count: int, service: httpx.Client, proxy: httpx.Client) -> dict:
+def measure(
+    folder: ImageFolder, count: int, service: httpx.Client, proxy: httpx.Client, model: Path
+) -> dict:
     """Post `count` photos to both."""
+    size = open_artifact(model).card.input_size
     files = random.Random(0).sample(folder.files, min(count, len(folder.files)))
     differences, sizes, same, same_reviews = [], [], 0, 0
     for number, file in enumerate(tqdm(files, "posting", unit="img")):
@@ -75,7 +80,7 @@ def measure(folder: ImageFolder, count: int, service: httpx.Client, proxy: httpx
         ours, theirs = answers(photo, service, proxy)
         pairs = zip(by_class(ours), by_class(theirs), strict=True)
         differences.append(max(abs(one - other) for one, other in pairs))
-        sizes.append(len(encode(decode(photo).image)[0]))
+        sizes.append(len(encode(decode(photo, max_edge=LARGEST_EDGE).image, size)))
         same += ours["label"] == theirs["label"]
         same_reviews += ours["review_reasons"] == theirs["review_reasons"]
     return {
@@ -108,7 +113,9 @@ def main() -> int:
             with running_aws(folder, upstream) as aws:
                 create_endpoint(aws)
                 with started(folder / "proxy", proxy_environment(aws)) as proxy:
-                    result = measure(images, arguments.count, container.client, proxy.client)
+                    result = measure(
+                        images, arguments.count, container.client, proxy.client, arguments.model
+                    )
     print(json.dumps(result, indent=1))
     return int(
         result["largest_difference"] >= MAX_DIFFERENCE
