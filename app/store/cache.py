@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import logging
+import shutil
 import tempfile
 import time
 from collections.abc import Iterator
@@ -26,7 +27,8 @@ logger = logging.getLogger(__name__)
 
 _PARTIAL = ".partial-"
 _ABANDONED_AFTER = 3600.0
-"""Seconds after which an unfinished download is that of a process that was killed."""
+"""Seconds after which an unfinished download is that of a process that was killed, and an artifact
+that no reference names is not one that is being fetched."""
 
 
 class Known(BaseModel):
@@ -96,7 +98,10 @@ class ArtifactCache:
         return artifact.model_copy(update={"path": path})
 
     def remember(self, reference: str, sha256: str, tag: str) -> None:
-        """Note what `reference` stands for now. A cache that cannot be written is only logged."""
+        """Note what `reference` stands for now, and remove what none stands for any more.
+
+        A cache that cannot be written is only logged.
+        """
         known = Known(reference=reference, sha256=sha256, tag=tag, confirmed=datetime.now(UTC))
         path = self._index(reference)
         try:
@@ -104,22 +109,37 @@ class ArtifactCache:
             with self.partial() as partial:
                 partial.write_text(known.model_dump_json(indent=1), encoding="utf-8")
                 partial.replace(path)
+            self._remove_unnamed()
         except (StoreError, OSError) as error:  # the artifact is here; this is for a later start
             logger.warning("Not noted for when S3 cannot be reached: %s", error)
 
     def recall(self, reference: str) -> Known | None:
         """What `reference` stood for when S3 last answered, if that was ever noted."""
-        try:
-            return Known.model_validate_json(self._index(reference).read_bytes())
-        except (OSError, ValidationError):
-            return None
+        return _read(self._index(reference))
 
     def _index(self, reference: str) -> Path:
         name = hashlib.sha256(reference.encode()).hexdigest()
         return self.folder / "references" / f"{name}.json"
+
+    def _remove_unnamed(self) -> None:
+        """Whoever uses one of these has read it; releases would fill the disk one by one."""
+        notes = [_read(file) for file in (self.folder / "references").glob("*.json")]
+        named = {note.sha256 for note in notes if note is not None}
+        for path in self.folder.glob(f"*/{MODEL_FILE}"):
+            old = time.time() - path.stat().st_mtime > _ABANDONED_AFTER
+            if old and path.parent.name not in named:
+                shutil.rmtree(path.parent)
+                logger.info("Removed from the cache, since nothing names it: %s", path.parent.name)
 
     def _remove_abandoned(self) -> None:
         for path in self.folder.glob(f"{_PARTIAL}*"):
             with contextlib.suppress(FileNotFoundError):
                 if time.time() - path.stat().st_mtime > _ABANDONED_AFTER:
                     path.unlink()
+
+
+def _read(index: Path) -> Known | None:
+    try:
+        return Known.model_validate_json(index.read_bytes())
+    except (OSError, ValidationError):
+        return None

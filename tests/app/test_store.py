@@ -55,15 +55,19 @@ def manifest_of(model: Path, version: str = "1.0.0") -> bytes:
     return manifest.model_dump_json().encode()
 
 
+def publish_release(s3: FakeS3, model: Path, version: str) -> None:
+    """And let latest.json name it."""
+    s3.objects[f"garments/{version}/model.pt"] = model.read_bytes()
+    s3.objects[f"garments/{version}/manifest.json"] = manifest_of(model, version)
+    latest = Latest(version=version, manifest=f"{version}/manifest.json")
+    s3.objects["garments/latest.json"] = latest.model_dump_json().encode()
+
+
 @pytest.fixture
 def s3(make_artifact) -> FakeS3:
     """Version 1.0.0, published."""
     fake = FakeS3()
-    model = make_artifact("1.0.0")
-    fake.objects["garments/1.0.0/model.pt"] = model.read_bytes()
-    fake.objects["garments/1.0.0/manifest.json"] = manifest_of(model)
-    latest = Latest(version="1.0.0", manifest="1.0.0/manifest.json")
-    fake.objects["garments/latest.json"] = latest.model_dump_json().encode()
+    publish_release(fake, make_artifact("1.0.0"), "1.0.0")
     return fake
 
 
@@ -209,11 +213,7 @@ def test_without_a_manifest_the_etag_decides(s3, cache, make_artifact, caplog):
 
 def test_a_new_latest_is_fetched(s3, cache, make_artifact):
     fetch(f"{PREFIX}/latest.json", cache, client=s3)
-    model = make_artifact("2.0.0")
-    s3.objects["garments/2.0.0/model.pt"] = model.read_bytes()
-    s3.objects["garments/2.0.0/manifest.json"] = manifest_of(model, "2.0.0")
-    latest = Latest(version="2.0.0", manifest="2.0.0/manifest.json")
-    s3.objects["garments/latest.json"] = latest.model_dump_json().encode()
+    publish_release(s3, make_artifact("2.0.0"), "2.0.0")
     assert fetch(f"{PREFIX}/latest.json", cache, client=s3).card.version == "2.0.0"
 
 
@@ -323,6 +323,28 @@ def test_what_a_killed_download_left_is_removed(s3, cache):
     os.utime(old, (time.time() - 7200, time.time() - 7200))
     fetch(f"{PREFIX}/latest.json", cache, client=s3)
     assert [path.name for path in cache.glob(".partial-*")] == [new.name]
+
+
+def test_releases_that_nothing_names_any_more_do_not_pile_up(s3, cache, make_artifact):
+    """In a container's volume they would, with hot reload, until the disk is full."""
+
+    def take(version: str) -> str:
+        publish_release(s3, make_artifact(version), version)
+        artifact = fetch(f"{PREFIX}/latest.json", cache, client=s3)
+        assert artifact.card.version == version
+        return artifact.sha256
+
+    def kept() -> set[str]:
+        return {path.parent.name for path in cache.glob("*/model.pt")}
+
+    pinned = fetch(f"{PREFIX}/1.0.0/model.pt", cache, client=s3).sha256
+    first, second, third = (take(version) for version in ("2.0.0", "3.0.0", "4.0.0"))
+    assert kept() == {pinned, first, second, third}  # as long as they might be somebody's
+    for path in cache.glob("*/model.pt"):
+        os.utime(path, (time.time() - 7200, time.time() - 7200))
+    fourth = take("5.0.0")
+    assert kept() == {pinned, fourth}
+    assert fetch(f"{PREFIX}/1.0.0/model.pt", cache, client=s3).sha256 == pinned
 
 
 def test_a_cache_that_cannot_be_written(s3, tmp_path):
