@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from fastapi import Request
 from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
 
+from app.admission import Admitted
 from app.errors import BodyTooLarge, EmptyBody, MalformedMultipart, MissingFile, UploadTimeout
 
 
@@ -21,13 +22,26 @@ class Upload:
 
 
 async def read_uploads(
-    request: Request, fields: Sequence[str], *, max_bytes: int, seconds: float
+    request: Request,
+    fields: Sequence[str],
+    admitted: Admitted,
+    *,
+    max_bytes: int,
+    seconds: float,
 ) -> list[Upload]:
     """The files of a multipart body's `fields` in their order, or any other body as one photo.
+
+    Args:
+        request: whose body it is.
+        fields: names of the form's fields that are read.
+        admitted: where room for the body is taken.
+        max_bytes: of the body.
+        seconds: for it to arrive.
 
     Raises:
         EmptyBody: a body that is not multipart holds no bytes.
         BodyTooLarge: more than `max_bytes` are announced or arrive.
+        Overloaded: there is no room for it.
         UploadTimeout: it takes longer than `seconds`.
         MalformedMultipart: it is not the multipart/form-data that it says it is.
         MissingFile: no file in any of `fields`.
@@ -35,7 +49,7 @@ async def read_uploads(
     """
     try:
         async with asyncio.timeout(seconds):
-            body = b"".join([chunk async for chunk in _bounded(request, max_bytes)])
+            body = b"".join([chunk async for chunk in _bounded(request, admitted, max_bytes)])
     except TimeoutError as error:
         raise UploadTimeout(f"The body did not arrive within {seconds:g} seconds.") from error
     content_type = request.headers.get("content-type", "")
@@ -49,17 +63,22 @@ async def read_uploads(
     return [Upload(None, body)]
 
 
-async def _bounded(request: Request, max_bytes: int) -> AsyncGenerator[bytes, None]:
+async def _bounded(
+    request: Request, admitted: Admitted, max_bytes: int
+) -> AsyncGenerator[bytes, None]:
     """The body's chunks; what a Content-Length promises is refused early, but not relied on."""
     error = BodyTooLarge(f"The body is larger than the {max_bytes:,} bytes allowed.")
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and int(announced) > max_bytes:
         raise error
+    # Not taken yet: a few that announce much and send nothing would shut all others out.
+    admitted.check(int(announced) if announced.isdecimal() else 0)
     received = 0
     async for chunk in request.stream():
         received += len(chunk)
         if received > max_bytes:
             raise error
+        admitted.take(len(chunk))
         yield chunk
 
 

@@ -206,7 +206,9 @@ class NotReady(Unavailable):
 
 
 class Overloaded(Unavailable):
-    """As many images are in work as GARMENT_MAX_IMAGES_IN_WORK allows."""
+    """As many images, or bytes of them, are in work as GARMENT_MAX_IMAGES_IN_WORK and
+    GARMENT_MAX_BYTES_IN_WORK allow.
+    """
 
     code, status, title = "overloaded", 503, "Too many images in work"
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import io
 import logging
+import threading
 import warnings
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,6 +47,11 @@ Image.preinit()
 warnings.filterwarnings("ignore", module=r"PIL\.")
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
+LARGE_PIXELS = 16_000_000
+"""An image that is decoded at more than this takes up to half a gigabyte meanwhile."""
+
+_large = threading.Lock()
+_ROWS = 256
 _ORIENTATION_TAG = 0x0112
 _ORIENTATIONS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -107,10 +114,12 @@ def _decode(data: bytes, max_pixels: int, max_edge: int) -> DecodedImage:
         _check_pixels(file.size, max_pixels)
         size = file.size
         scaled = file.draft(None, _enough(size))  # JPEG: decoded at 1/2, 1/4 or 1/8
-        file.load()
-        if scaled is None:
-            size = file.size  # Pillow turns a TIFF by itself
-        image = _shrink(_to_8_bits(file), max_edge)
+        # One at a time, or a few of them would take all the memory of a container.
+        with _large if file.width * file.height > LARGE_PIXELS else nullcontext():
+            file.load()
+            if scaled is None:
+                size = file.size  # Pillow turns a TIFF by itself
+            image = _shrink(_to_8_bits(file), max_edge)
         orientation = _orientation(file)
     image = _on_white(image)
     if orientation in _ORIENTATIONS:
@@ -146,8 +155,10 @@ def _to_8_bits(image: Image.Image) -> Image.Image:
 
 def _grey_to_8_bits(image: Image.Image) -> Image.Image:
     """One channel of 16 or 32 bits, or of floats (0 to 1, or 0 to 255, or else any range)."""
-    values = np.nan_to_num(np.asarray(image, dtype=np.float32))
-    low, high = float(values.min()), float(values.max())
+    values = np.asarray(image)
+    if image.mode == "F":
+        values = np.nan_to_num(values)
+    low, high, offset = float(values.min()), float(values.max()), 0.0
     if image.mode == "F" and low >= 0 and high <= 1:
         scale = 255.0
     elif low >= 0 and high <= 65535 and (image.mode.startswith("I;16") or high > 255):
@@ -155,8 +166,12 @@ def _grey_to_8_bits(image: Image.Image) -> Image.Image:
     elif low >= 0 and high <= 255:
         scale = 1.0
     else:
-        values, scale = values - low, 255.0 / (high - low or 1.0)
-    return Image.fromarray((values * scale + 0.5).astype(np.uint8))
+        offset, scale = low, 255.0 / (high - low or 1.0)
+    grey = np.empty(values.shape, np.uint8)
+    for start in range(0, len(values), _ROWS):  # all at once would take four times the image
+        rows = values[start : start + _ROWS].astype(np.float32)
+        grey[start : start + _ROWS] = (rows - offset) * scale + 0.5
+    return Image.fromarray(grey)
 
 
 def _shrink(image: Image.Image, max_edge: int) -> Image.Image:

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager, suppress
 from typing import cast
 
 from fastapi import Request
 
-from app.errors import NotReady, Overloaded
+from app.admission import Admission, Admitted
+from app.errors import NotReady
+from app.memory import available_memory
 from app.predictors import EXPLANATION_COST, LoadedModel, Predictor, PredictorError
 from app.predictors.replaceable import Replaceable
 from app.reload import Reloader
 from app.settings import Settings
 from app.telemetry import Metrics
 
-_log = logging.getLogger(__name__)
+UPLOAD_SHARE = 0.25
+"""Of the memory available, for bodies that wait; most of the rest is for decoded photos."""
 
+_log = logging.getLogger(__name__)
 
 Load = Callable[[Settings, Metrics], Awaitable[Predictor]]
 
@@ -51,9 +55,11 @@ class Service:
         self._load_predictor = load
         self._predictor: Predictor | None = None
         self._loading: asyncio.Task[None] | None = None
-        self._images_in_work = 0
-        self.metrics.images_in_work.set_function(lambda: self._images_in_work)
-        self.metrics.images_in_work_limit.set(settings.max_images_in_work)
+        self.admission = room = Admission(settings.max_images_in_work, _max_bytes(settings))
+        self.metrics.images_in_work.set_function(lambda: room.images)
+        self.metrics.images_in_work_limit.set(room.max_images)
+        self.metrics.bytes_in_work.set_function(lambda: room.bytes)
+        self.metrics.bytes_in_work_limit.set(room.max_bytes)
 
     @property
     def predictor(self) -> Predictor:
@@ -66,26 +72,11 @@ class Service:
             raise NotReady("The model is being loaded and checked. Try again in a moment.")
         return self._predictor
 
-    @contextmanager
-    def admit(self, images: int = 1) -> Iterator[None]:
-        """Hold room for `images`.
+    def admit(self, images: int = 1) -> AbstractContextManager[Admitted]:
+        """Hold room for `images`; see `app.admission.Admission.admit`."""
+        return self.admission.admit(images)
 
-        Raises:
-            Overloaded: there is not enough.
-        """
-        limit = self.settings.max_images_in_work
-        if self._images_in_work + images > limit:
-            raise Overloaded(
-                f"{self._images_in_work} images are in work, of at most {limit}; there is no room "
-                f"for {images} more. Try again."
-            )
-        self._images_in_work += images
-        try:
-            yield
-        finally:
-            self._images_in_work -= images
-
-    def admit_explanation(self) -> AbstractContextManager[None]:
+    def admit_explanation(self) -> AbstractContextManager[Admitted]:
         """Hold room for the work of explaining an image that is already admitted.
 
         Raises:
@@ -157,6 +148,11 @@ class Service:
             model.precision,
             extra={"fields": {"sha256": model.sha256}},
         )
+
+
+def _max_bytes(settings: Settings) -> int:
+    share = int(UPLOAD_SHARE * available_memory())
+    return settings.max_bytes_in_work or max(share, settings.max_batch_body_bytes)
 
 
 def service_of(request: Request) -> Service:

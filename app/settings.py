@@ -94,6 +94,12 @@ class Settings(BaseSettings):
         description="Images accepted and not yet answered; beyond it, 503. "
         "Explaining one counts as 20 more.",
     )
+    max_bytes_in_work: int = Field(
+        0,
+        ge=0,
+        description="Bytes of bodies accepted and not yet answered; beyond it, 503. "
+        "0: a quarter of the memory available.",
+    )
     upload_seconds: float = Field(
         30, gt=0, le=3600, description="How long a body may take to arrive."
     )
@@ -140,6 +146,12 @@ class Settings(BaseSettings):
                 f"{PREFIX}MAX_BATCH_IMAGES ({self.max_batch_images}) is above "
                 f"{PREFIX}MAX_IMAGES_IN_WORK ({self.max_images_in_work}): a full batch could "
                 "never be accepted"
+            )
+        if 0 < self.max_bytes_in_work < self.max_batch_body_bytes:
+            raise ValueError(
+                f"{PREFIX}MAX_BYTES_IN_WORK ({self.max_bytes_in_work}) is below "
+                f"{PREFIX}MAX_BATCH_BODY_BYTES ({self.max_batch_body_bytes}): the largest body "
+                "could never be accepted"
             )
         return self
 

@@ -70,6 +70,14 @@ class Metrics:
         self.images_in_work_limit = Gauge(
             "garment_images_in_work_limit", "Beyond so many, 503.", registry=registry
         )
+        self.bytes_in_work = Gauge(
+            "garment_bytes_in_work",
+            "Bytes of bodies accepted and not yet answered.",
+            registry=registry,
+        )
+        self.bytes_in_work_limit = Gauge(
+            "garment_bytes_in_work_limit", "Beyond so many, 503.", registry=registry
+        )
         self.endpoint_failures = Counter(
             "garment_endpoint_failures",
             "Calls of the SageMaker endpoint that failed, each attempt by itself.",

@@ -92,9 +92,13 @@ async def predict(
     service = service_of(request)
     _ = service.predictor  # before the body is read
     settings = service.settings
-    with service.admit():
+    with service.admit() as admitted:
         uploads = await read_uploads(
-            request, ["file"], max_bytes=settings.max_body_bytes, seconds=settings.upload_seconds
+            request,
+            ["file"],
+            admitted,
+            max_bytes=settings.max_body_bytes,
+            seconds=settings.upload_seconds,
         )
         if len(uploads) > 1:
             raise errors.TooManyImages(
@@ -126,10 +130,11 @@ async def predict_batch(request: Request, top_k: TopK = CATEGORY_COUNT) -> Respo
     service = service_of(request)
     _ = service.predictor
     settings = service.settings
-    with service.admit():
+    with service.admit() as admitted:
         uploads = await read_uploads(
             request,
             ["files", "file"],
+            admitted,
             max_bytes=settings.max_batch_body_bytes,
             seconds=settings.upload_seconds,
         )

@@ -1,5 +1,8 @@
 import concurrent.futures
+import subprocess
+import sys
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +12,7 @@ from app.errors import CorruptImage, EmptyBody, ImageTooLarge, UnsupportedFormat
 from app.images import MAX_EDGE, decode
 from tests.app.conftest import encode, photo, png_bomb
 
+ROOT = Path(__file__).parents[2]
 RED, BLUE, WHITE = (200, 30, 30), (30, 30, 200), (255, 255, 255)
 
 
@@ -164,3 +168,30 @@ def test_threads_do_not_disturb_each_other() -> None:
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         widths = [decoded.width for decoded in pool.map(decode, files * 4)]
     assert widths == [50 + i for i in range(5) for _ in range(3)] * 4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["RGBA", "I;16"])
+def test_several_of_the_largest_images_take_the_memory_of_one(tmp_path: Path, mode: str) -> None:
+    file = tmp_path / "large.png"
+    Image.new(mode, (8192, 6144)).save(file)
+    script = (
+        "import resource, sys, threading\n"
+        "from app.images import decode\n"
+        "photo, count = open(sys.argv[1], 'rb').read(), int(sys.argv[2])\n"
+        "threads = [threading.Thread(target=decode, args=(photo,)) for _ in range(count)]\n"
+        "[one.start() for one in threads], [one.join() for one in threads]\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n"
+    )
+
+    def peak(count: int) -> float:
+        # A shell between the two, since a child's peak starts with that of its parent.
+        command = ["sh", "-c", '"$@"; exit $?', "sh", sys.executable, "-c", script]
+        ran = subprocess.run(
+            [*command, str(file), str(count)], capture_output=True, text=True, check=True, cwd=ROOT
+        )
+        return int(ran.stdout) / 1024
+
+    alone = peak(1)
+    assert alone < 500  # MB
+    assert peak(4) < 1.3 * alone

@@ -1,12 +1,14 @@
 """Limits and shutdown over real HTTP, on an engine that waits where it is told to."""
 
 import concurrent.futures
+import contextlib
 import socket
 import time
 from collections.abc import Callable, Iterator
 
 import httpx
 
+from app.memory import available_memory
 from tests.app.conftest import KnownEngine, Running, encode, known_png, metric, photo, until
 
 Start = Callable[..., Running]
@@ -81,6 +83,45 @@ def test_beyond_the_images_in_work_it_refuses_at_once(start: Start, engine: Know
         assert [future.result().status_code for future in held] == [200, 200]
     assert metric(client, "garment_images_in_work") == 0
     assert client.post("/predict", content=known_png(2)).status_code == 200
+
+
+def test_beyond_the_bytes_in_work_it_refuses_at_once(start: Start, engine: KnownEngine) -> None:
+    """Slow uploads of large photos wait in memory: there is room for two of these, not three."""
+    client = start(
+        max_body_bytes=40_000, max_batch_body_bytes=50_000, max_bytes_in_work=50_000
+    ).client
+    address = (client.base_url.host, client.base_url.port)
+    head = "POST /predict HTTP/1.1\r\nHost: a\r\nContent-Length: 20001\r\n\r\n"
+    with contextlib.ExitStack() as open_connections:
+        for _ in range(2):
+            slow = open_connections.enter_context(socket.create_connection(address))
+            slow.sendall(head.encode() + bytes(20_000))
+        until(lambda: metric(client, "garment_bytes_in_work") == 40_000)
+        # By what it announces, and by what arrives where nothing is announced.
+        for body in (bytes(20_000), iter([bytes(9_000), bytes(9_000)])):
+            refused = client.post("/predict", content=body)
+            assert (refused.status_code, refused.json()["code"]) == (503, "overloaded")
+            assert refused.headers["retry-after"] == "1"
+            assert metric(client, "garment_bytes_in_work") == 40_000
+        assert client.post("/predict", content=known_png(2)).status_code == 200
+    until(lambda: metric(client, "garment_bytes_in_work") == 0)
+    assert client.post("/predict", content=bytes(20_000)).status_code == 415
+
+
+def test_bytes_that_are_announced_and_never_sent_take_no_room(start: Start) -> None:
+    client = start(max_bytes_in_work=50 * 2**20).client
+    address = (client.base_url.host, client.base_url.port)
+    head = f"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Length: {10 * 2**20}\r\n\r\n"
+    with contextlib.ExitStack() as open_connections:
+        for _ in range(10):
+            open_connections.enter_context(socket.create_connection(address)).sendall(head.encode())
+        until(lambda: metric(client, "garment_images_in_work") == 10)
+        assert client.post("/predict", content=known_png(2)).status_code == 200
+
+
+def test_by_default_bodies_take_a_quarter_of_the_memory(start: Start) -> None:
+    client = start(max_batch_body_bytes=2**20).client
+    assert metric(client, "garment_bytes_in_work_limit") == int(available_memory() / 4)
 
 
 def test_batches_are_bounded(start: Start, engine: KnownEngine) -> None:

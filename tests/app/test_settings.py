@@ -53,9 +53,18 @@ def test_a_wrong_value_is_named_in_one_line(
     assert "\n" not in str(caught.value)
 
 
-def test_a_batch_that_could_never_be_accepted_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GARMENT_MAX_IMAGES_IN_WORK", "3")
-    with pytest.raises(SettingsError, match="GARMENT_MAX_BATCH_IMAGES"):
+@pytest.mark.parametrize(
+    ("room", "value", "batch"),
+    [
+        ("MAX_IMAGES_IN_WORK", "3", "GARMENT_MAX_BATCH_IMAGES"),
+        ("MAX_BYTES_IN_WORK", "1048576", "GARMENT_MAX_BATCH_BODY_BYTES"),
+    ],
+)
+def test_a_batch_that_could_never_be_accepted_is_refused(
+    monkeypatch: pytest.MonkeyPatch, room: str, value: str, batch: str
+) -> None:
+    monkeypatch.setenv(f"GARMENT_{room}", value)
+    with pytest.raises(SettingsError, match=batch):
         load_settings()
 
 
