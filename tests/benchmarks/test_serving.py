@@ -16,8 +16,8 @@ SERVING = Path(__file__).parent / "serving"
 PNG = b"\x89PNG"
 
 
-def run(*arguments: str) -> str:
-    command = [sys.executable, str(SERVING), *arguments]
+def run(*arguments: str, script: Path = SERVING) -> str:
+    command = [sys.executable, str(script), *arguments]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=250)
     assert ran.returncode == 0, ran.stderr + ran.stdout
     return ran.stdout
@@ -127,3 +127,15 @@ def test_short_run_measures_this_service(tmp_path: Path) -> None:
     assert results["starts"]["ours"]["peak_memory"] > 50
     assert {one["what"] for one in results["limits"]} == {"engine", "decode and engine"}
     assert results["same_labels"] == {"catalogue": {"ours": 1.0}}
+
+
+@pytest.mark.slow
+def test_ways_to_split_the_cores_are_compared() -> None:
+    printed = run("--rounds", "1", "--seconds", "0.3", script=SERVING / "split.py")
+
+    rows = [line.split("|")[1:5] for line in printed.splitlines()[2:]]
+    assert len(rows) == 7
+    for _, throughput, alone, calm in rows:
+        assert float(throughput) > 0
+        assert float(alone.removesuffix(" ms ")) > 0
+        assert float(calm.removesuffix(" ms ")) > 0

@@ -1,0 +1,120 @@
+"""How the cores are best split: one process or several, and threads for inference and decoding.
+
+Each way of starting this service takes its turn in every round, on all cores, client included; of
+several processes, each gets its share of the connections. Printed is the median of the rounds.
+
+    .venv/bin/python tests/benchmarks/serving/split.py
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
+
+from client import image_files
+from payloads import PAYLOADS, write_payload
+from servers import Running, ours, running
+from tqdm import tqdm
+
+from app.cpu import available_cores
+
+CONNECTIONS = 32
+SHARE = 0.5
+"""Of the throughput, for the latency under random arrivals."""
+
+
+@dataclass(frozen=True, eq=False)
+class Way:
+    """One way of starting the service."""
+
+    title: str
+    processes: int
+    settings: dict[str, str]
+
+
+def ways(cores: int) -> list[Way]:
+    """What is compared."""
+    alone = {"GARMENT_THREADS": "1", "GARMENT_DECODE_THREADS": "1"}
+    return [
+        Way("as it starts by itself", 1, {}),
+        Way("one thread decodes", 1, {"GARMENT_DECODE_THREADS": "1"}),
+        Way(f"{2 * cores} threads decode", 1, {"GARMENT_DECODE_THREADS": str(2 * cores)}),
+        Way("one thread infers", 1, {"GARMENT_THREADS": "1"}),
+        Way("batches of 4 at most", 1, {"GARMENT_BATCH_SIZE": "4"}),
+        Way("batches of 64 at most", 1, {"GARMENT_BATCH_SIZE": "64"}),
+        Way(f"{cores} processes, one thread each to decode and to infer", cores, alone),
+    ]
+
+
+def load(
+    members: list[Running], photos: Path, seconds: float, connections: int, rate: float = 0
+) -> dict[str, float]:
+    """What all members of one way answer together; the latencies are the worst member's."""
+    generators = []
+    for one in members:
+        command = [sys.executable, str(Path(__file__).with_name("load.py")), one.url, str(photos)]
+        command += ["--seconds", str(seconds)]
+        command += ["--connections", str(max(1, connections // len(members)))]
+        command += ["--rate", str(rate / len(members))] if rate else []
+        generators.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
+    told: list[dict[str, Any]] = []
+    for generator in generators:
+        output, _ = generator.communicate()
+        if generator.returncode:
+            raise SystemExit("the load generator failed")
+        told.append(json.loads(output))
+    if errors := [one["errors"] for one in told if one["errors"]]:
+        raise SystemExit(f"the service did not answer all: {errors}")
+    worst = {name: max(one[name] for one in told) for name in ("p50", "p99")}
+    return {"throughput": sum(one["throughput"] for one in told), **worst}
+
+
+def main() -> None:
+    """Measure, and print a table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--payload", choices=list(PAYLOADS), default="catalogue")
+    parser.add_argument("--rounds", type=int, default=3, help="default: %(default)s")
+    parser.add_argument("--seconds", type=float, default=3, help="of each measurement")
+    arguments = parser.parse_args()
+    seconds = arguments.seconds
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        photos = write_payload(PAYLOADS[arguments.payload], folder, None)
+        first = image_files(photos)[0]
+        started = {
+            way: [
+                stack.enter_context(running(ours("ours", way.settings), first, folder / "log"))
+                for _ in range(way.processes)
+            ]
+            for way in ways(available_cores())
+        }
+        found: dict[Way, list[tuple[float, ...]]] = {way: [] for way in started}
+        for _ in tqdm(range(arguments.rounds), "rounds"):
+            for way, members in started.items():
+                busy = load(members, photos, seconds, CONNECTIONS)
+                # One client has one of the processes, the others wait.
+                alone = load(members[:1], photos, seconds, 1)
+                rate = SHARE * busy["throughput"]
+                calm = load(members, photos, seconds, 8 * CONNECTIONS, rate)
+                found[way].append((busy["throughput"], alone["p50"], calm["p99"]))
+    print(f"| | requests/s, {CONNECTIONS} clients | p50 of one client | p99 at half of that |")
+    print("|---|---|---|---|")
+    for way, rows in found.items():
+        throughput, p50, p99 = (median(column) for column in zip(*rows, strict=True))
+        print(f"| {way.title} | {throughput:.0f} | {p50:.1f} ms | {p99:.0f} ms |")
+
+
+if __name__ == "__main__":
+    main()
