@@ -125,7 +125,8 @@ class OpenVINOEngine:
         moves = range(0, MARGIN + STEP, STEP)
         edge = self._size + MARGIN
         views = np.stack([around[y : y + edge, x : x + edge] for y in moves for x in moves])
-        maps = network([views])[0][:, class_id]
+        # A request of its own: the network's is shared by all threads.
+        maps = network.create_infer_request().infer([views])[0][:, class_id]
         count, rows = len(moves), maps.shape[1]
         heat: NDArray[np.float32] = maps.reshape(count, count, rows, rows).transpose(2, 0, 3, 1)
         heat = np.reshape(heat, (count * rows, count * rows))

@@ -138,6 +138,17 @@ def test_answers_of_several_threads_do_not_mix(
             assert scores.probabilities == pytest.approx(known, abs=1e-4)
 
 
+def test_explanations_of_several_threads_do_not_mix(artifact: Artifact) -> None:
+    engine = OpenVINOEngine(artifact, "float32", 2, parallel=2)
+    random = np.random.default_rng(2)
+    images = [random.integers(0, 256, (112, 112, 3), dtype=np.uint8) for _ in range(4)]
+    alone = [engine.explain(image, 3).heat for image in images]
+    with ThreadPoolExecutor(2) as pool:
+        heats = pool.map(lambda i: engine.explain(images[i % 4], 3).heat, range(24))
+        for number, heat in enumerate(heats):
+            assert heat == pytest.approx(alone[number % 4], abs=1e-3)
+
+
 def test_explanations_are_those_of_the_artifact(artifact: Artifact) -> None:
     ours = OpenVINOEngine(artifact, "float32", 1)
     theirs = TorchScriptEngine(artifact, "float32", 1)
