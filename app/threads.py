@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
-import sys
-import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -18,9 +14,6 @@ from app.settings import Settings
 
 MAX_DECODE_THREADS = 4
 
-INFERENCE_NICE = 5
-"""How nice threads that infer are to this process's others: 0 is not at all, 19 the most."""
-
 T = TypeVar("T")
 
 
@@ -28,21 +21,6 @@ def decoding_pool(settings: Settings) -> ThreadPoolExecutor:
     """Threads that turn bytes into pixels: few, since they share the cores with what comes next."""
     threads = settings.decode_threads or min(MAX_DECODE_THREADS, available_cores())
     return ThreadPoolExecutor(threads, thread_name_prefix="decode")
-
-
-def inference_pool(threads: int) -> ThreadPoolExecutor:
-    """Threads that infer, and give way to those that read, decode and answer.
-
-    Else the thread that serves HTTP is interrupted by them while it holds Python's lock, for which
-    all others wait then. Threads that are started by one of these give way as well.
-    """
-    return ThreadPoolExecutor(threads, thread_name_prefix="inference", initializer=_give_way)
-
-
-def _give_way() -> None:
-    if sys.platform == "linux":  # elsewhere a thread has no priority of its own
-        with contextlib.suppress(OSError):  # where a sandbox forbids it
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), INFERENCE_NICE)
 
 
 async def run_in(pool: ThreadPoolExecutor, work: Callable[[], T]) -> T:

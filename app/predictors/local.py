@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import functools
 import time
@@ -25,7 +26,7 @@ from app.review import is_blank, likely_classes, review_reasons
 from app.settings import Settings
 from app.store import StoreError, fetch
 from app.telemetry import Metrics
-from app.threads import decoding_pool, inference_pool, run_by, run_in
+from app.threads import decoding_pool, run_by
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,6 @@ class LocalPredictor:
         Raises:
             PredictorError: any of that failed.
         """
-        loading = inference_pool(1)
         precision = None if settings.precision == "auto" else settings.precision
         threads = settings.threads or available_cores()
 
@@ -93,13 +93,11 @@ class LocalPredictor:
             return artifact, engine
 
         try:
-            # An engine's own threads are started by the one that loads it.
-            artifact, engine = await run_in(loading, start)
+            artifact, engine = await asyncio.to_thread(start)
         except (StoreError, ArtifactError, EngineError) as error:
             raise PredictorError(" ".join(str(error).split())) from error
-        finally:
-            loading.shutdown(wait=False)
-        return cls(artifact, engine, inference_pool(engine.parallel), settings, metrics)
+        inference = ThreadPoolExecutor(engine.parallel, thread_name_prefix="inference")
+        return cls(artifact, engine, inference, settings, metrics)
 
     def check_ready(self) -> None:
         """It is from the start: a model that is loaded stays."""
