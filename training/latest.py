@@ -54,6 +54,15 @@ def point_latest(
     print(change)
 
 
+def published(destination: Destination) -> str | None:
+    """The version that latest.json names; None where there is none.
+
+    Raises:
+        PublishError: it is no latest.json, or cannot be read.
+    """
+    return _version_in(destination.read(LATEST_FILE), f"{destination}/{LATEST_FILE}")
+
+
 def _version_in(latest: tuple[bytes, str] | None, name: str) -> str | None:
     if latest is None:
         return None

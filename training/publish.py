@@ -3,10 +3,12 @@
 Writes PREFIX/VERSION/model.pt, then PREFIX/VERSION/manifest.json with its SHA-256, and
 PREFIX/latest.json last; the version is the one in the artifact's model card. A version is never
 overwritten. Publishing the same artifact again changes nothing and finishes what was interrupted.
-With --report, the page that `evaluate` wrote of the artifact is kept beside it.
+With --report, the page that `evaluate` wrote of the artifact is kept beside it. With --first, where
+a latest.json names a version already, nothing is done.
 
     python -m training publish runs/resnet18/model.pt s3://shop-models/garments
     python -m training publish runs/resnet18/model.pt /srv/models --dry-run
+    python -m training publish s3://shop/jobs/JOB/output/model.tar.gz s3://shop-models/garments
 """
 
 from __future__ import annotations
@@ -30,7 +32,8 @@ from app.artifact import (
 )
 from training.destinations import Destination, FolderDestination
 from training.errors import ExistsError, PublishError
-from training.latest import point_latest
+from training.latest import point_latest, published
+from training.packed import model_file
 from training.release import (
     REPORT_FILE,
     ReleaseFile,
@@ -44,10 +47,18 @@ from training.release import (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("model", type=Path, help="the model.pt to publish")
+    parser.add_argument(
+        "model", help="the model.pt to publish, or a model.tar.gz with it; here or on S3"
+    )
     parser.add_argument("destination", help="a folder, or s3://BUCKET/PREFIX")
     parser.add_argument("--dry-run", action="store_true", help="say what would be written, only")
-    parser.add_argument("--no-latest", action="store_true", help="leave latest.json as it is")
+    latest = parser.add_mutually_exclusive_group()
+    latest.add_argument("--no-latest", action="store_true", help="leave latest.json as it is")
+    latest.add_argument(
+        "--first",
+        action="store_true",
+        help="only where nothing is published yet: for a start-up that is run again and again",
+    )
     parser.add_argument(
         "--tar", action="store_true", help="also write model.tar.gz, which SageMaker takes"
     )
@@ -64,14 +75,18 @@ def run(arguments: argparse.Namespace) -> int:
     """Publish one artifact; prints each file."""
     try:
         with _destination(arguments.destination) as destination:
-            publish(
-                arguments.model,
-                destination,
-                tar=arguments.tar,
-                report=arguments.report,
-                latest=not arguments.no_latest,
-                dry_run=arguments.dry_run,
-            )
+            if arguments.first and (there := published(destination)):
+                print(f"{destination}/{LATEST_FILE} names {there} already, and stays as it is")
+                return 0
+            with model_file(arguments.model) as model:
+                publish(
+                    model,
+                    destination,
+                    tar=arguments.tar,
+                    report=arguments.report,
+                    latest=not arguments.no_latest,
+                    dry_run=arguments.dry_run,
+                )
     except (PublishError, ArtifactError, OSError) as error:
         print(f"publish: {error}", file=sys.stderr)
         return 1

@@ -87,6 +87,8 @@ def update_endpoint(self: SageMakerResponse) -> Any:
         raise ValidationError(f"Endpoint config {config_name!r} is in use by the endpoint already.")
     wanted = config["ProductionVariants"][0]
     old = backend.describe_endpoint_config(endpoint.endpoint_config_name)["ProductionVariants"][0]
+    if "ServerlessConfig" in wanted and "ServerlessConfig" not in old:
+        raise ValidationError("An instance-based endpoint cannot be updated to a serverless one.")
     targets = applicationautoscaling_backends[self.current_account][self.region].targets
     scaled = f"endpoint/{name}/variant/AllTraffic" in targets.get(
         "sagemaker:variant:DesiredInstanceCount", {}

@@ -12,6 +12,7 @@ import urllib.request
 from dataclasses import dataclass, field
 from typing import Any
 
+from moto.core.responses import EmptyResult
 from moto.s3.models import s3_backends
 from moto.sagemaker.exceptions import ValidationError
 from moto.sagemaker.responses import SageMakerResponse
@@ -41,7 +42,20 @@ def describe_transform_job(self: SageMakerResponse) -> Any:
     job = self.sagemaker_backend.transform_jobs.get(name)
     if job and job.transform_job_status == "InProgress":
         _work(s3_backends[self.current_account]["aws"], job, WORK[name])
+    elif job and job.transform_job_status == "Stopping":
+        job.transform_job_status = "Stopped"
     return _moto_describe_transform_job(self)
+
+
+def stop_transform_job(self: SageMakerResponse) -> Any:
+    """It is stopping, and stopped when it was looked at; its answers so far stay, here."""
+    name = self._get_param("TransformJobName")
+    self.sagemaker_backend.describe_transform_job(name)
+    job = self.sagemaker_backend.transform_jobs[name]
+    if job.transform_job_status != "InProgress":
+        raise ValidationError(f"The job {name!r} is {job.transform_job_status} already.")
+    job.transform_job_status = "Stopping"
+    return EmptyResult()
 
 
 @dataclass
@@ -104,3 +118,4 @@ def install() -> None:
     """Put these calls in the place of moto's."""
     SageMakerResponse.create_transform_job = create_transform_job
     SageMakerResponse.describe_transform_job = describe_transform_job
+    SageMakerResponse.stop_transform_job = stop_transform_job

@@ -7,7 +7,7 @@ import pytest
 
 from training.__main__ import main
 from training.cloud import parts
-from training.cloud.buckets import location
+from training.cloud.buckets import location, stored
 from training.cloud.upload import plan, upload
 
 pytestmark = pytest.mark.s3
@@ -21,7 +21,7 @@ def test_a_folder_arrives_and_only_what_changed_is_sent_again(s3_server, tmp_pat
     command = ["cloud", "upload", str(data), f"s3://{s3_server.bucket}/data/home"]
 
     assert main([*command, "--dry-run"]) == 0
-    assert capsys.readouterr().out.count("would upload") == 3
+    assert capsys.readouterr().out.count("s3 PutObject") == 3
     assert main(command) == 0
     assert "3 files uploaded and verified" in capsys.readouterr().out
     (data / "prepared.json").write_bytes(b"x" * (data / "prepared.json").stat().st_size)
@@ -47,14 +47,14 @@ def test_a_large_file_goes_on_where_it_was_interrupted(s3_server, tmp_path):
     def interrupt(_: int) -> None:
         raise KeyboardInterrupt
 
-    [file] = plan(s3, large, bucket)[0]
+    [file] = plan(large, bucket, stored(s3, bucket))[0]
     with pytest.raises(KeyboardInterrupt):
         parts.put(s3, large, file.where, sha256, interrupt)
     assert upload(s3, [file], 1) == [file]
 
     assert sent == [1, 2, 3]
-    stored = s3.get_object(Bucket=s3_server.bucket, Key="large.zip")["Body"].read()
-    assert hashlib.sha256(stored).hexdigest() == sha256
+    arrived = s3.get_object(Bucket=s3_server.bucket, Key="large.zip")["Body"].read()
+    assert hashlib.sha256(arrived).hexdigest() == sha256
 
 
 def test_a_missing_bucket_is_told_in_a_line(s3_server, tmp_path, capsys):

@@ -109,6 +109,27 @@ def test_no_latest(make_artifact, folder):
     assert (folder / "2.0.0/manifest.json").is_file()
 
 
+def test_first_publishes_where_nothing_is_and_rolls_nothing_back(make_artifact, folder, capsys):
+    first = str(make_artifact("1.0.0"))
+    assert run(first, str(folder), "--first") == 0
+    assert json.loads((folder / "latest.json").read_text())["version"] == "1.0.0"
+    assert run(str(make_artifact("2.0.0")), str(folder)) == 0
+    before = files(folder)
+    capsys.readouterr()
+    assert run(first, str(folder), "--first") == 0
+    assert "latest.json names 2.0.0 already, and stays as it is" in capsys.readouterr().out
+    assert run(str(make_artifact("3.0.0")), str(folder), "--first") == 0
+    assert files(folder) == before
+
+
+def test_first_finishes_what_was_interrupted(make_artifact, folder):
+    model = str(make_artifact("1.0.0"))
+    assert run(model, str(folder), "--first") == 0
+    (folder / "latest.json").unlink()
+    assert run(model, str(folder), "--first") == 0
+    assert json.loads((folder / "latest.json").read_text())["version"] == "1.0.0"
+
+
 def test_dry_run_writes_nothing_and_says_what_it_would(make_artifact, folder, capsys):
     model = make_artifact("1.0.0")
     assert run(str(model), str(folder), "--dry-run", "--tar") == 0

@@ -44,11 +44,22 @@ def client(
     region: str | None = None,
     connections: int = 10,
 ) -> Any:
-    """A client of an AWS service, such as `sagemaker`, with so many connections at once."""
+    """A client of an AWS service, such as `sagemaker`, with so many connections at once.
+
+    Raises:
+        CloudError: it cannot be made of the environment: half of the credentials, a region or an
+            address of AWS that is none.
+    """
     config = CONFIG.merge(Config(max_pool_connections=connections))
-    return (made or session()).client(  # type: ignore[call-overload]
-        service, region_name=region, config=config
-    )
+    with plain_errors(f"setting up {service}"):
+        try:
+            return (made or session()).client(  # type: ignore[call-overload]
+                service, region_name=region, config=config
+            )
+        except boto.InvalidRegionError as error:
+            raise CloudError(f"{str(error).rstrip('.')}; check AWS_REGION") from error
+        except ValueError as error:  # botocore refuses an address without http:// so
+            raise CloudError(f"{error}; write AWS_ENDPOINT_URL as http://HOST:PORT") from error
 
 
 def show_request(service: str, operation: str, parameters: Mapping[str, Any]) -> None:
@@ -113,6 +124,8 @@ _ADVICE = {
     "keys, and whether they belong to this region's partition",
     "InvalidClientTokenId": "AWS does not know this access key; check AWS_ACCESS_KEY_ID",
     "InvalidAccessKeyId": "AWS does not know this access key; check AWS_ACCESS_KEY_ID",
+    "InvalidToken": "the session token does not belong to these keys; check AWS_SESSION_TOKEN",
+    "RequestTimeTooSkewed": "this machine's clock is wrong, and AWS goes by it; set it right",
     "SignatureDoesNotMatch": "the secret key is wrong; check AWS_SECRET_ACCESS_KEY",
     "404": "there is no such bucket or object; check the address and the account",
     "301": "the bucket lies in another region; set AWS_REGION to it",
@@ -133,8 +146,8 @@ def _advice(error: boto.ClientError, special: Mapping[str, str]) -> str:
         return f"{said} ({code})"
     if code in ("AccessDenied", "AccessDeniedException", "403"):
         return (
-            f"access denied: {message or code}. The policies that the commands need stand in "
-            "training/cloud/policies/"
+            f"access denied: {(message or code).rstrip('.')}. The policies that the commands need "
+            "stand in training/cloud/policies/"
         )
     if code == "ResourceLimitExceeded":
         return (

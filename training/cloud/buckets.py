@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-from training.cloud.aws import plain_errors
+from botocore.exceptions import ClientError
+
+from training.cloud.aws import code_of, plain_errors
 from training.errors import CloudError
 
 if TYPE_CHECKING:
@@ -47,8 +49,16 @@ def check_region(s3: S3Client, bucket: str) -> None:
     Raises:
         CloudError: it lies in another region, does not exist, or may not be seen.
     """
+    found = None
     with plain_errors(f"looking at s3://{bucket}"):
-        found = s3.head_bucket(Bucket=bucket).get("BucketRegion")
+        try:
+            found = s3.head_bucket(Bucket=bucket).get("BucketRegion")
+        except ClientError as error:
+            if code_of(error) not in ("400", "403"):
+                raise
+            # Whether the keys have expired, are unknown or may not: an answer to HEAD has no body
+            # that says it.
+            s3.list_objects_v2(Bucket=bucket, MaxKeys=0)
     if found and found != s3.meta.region_name:
         raise CloudError(
             f"s3://{bucket} lies in {found}, and the region here is {s3.meta.region_name}: set "

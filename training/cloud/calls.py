@@ -18,7 +18,9 @@ from training.cloud.aws import client, code_of, is_refusal, plain_errors, sessio
 from training.errors import CloudError
 
 _MISSING_CODES = {"NoSuchEntity", "NoSuchKey", "404", "ResourceNotFound", "ObjectNotFoundException"}
-# SageMaker says ValidationException for everything; only the message tells what it is about.
+# SageMaker says ValidationException for everything; only the message tells what it is about. Others
+# say the same words of other things, such as S3 of an access key.
+_VAGUE_CODES = {"ValidationException", "ValidationError"}
 _MISSING_WORDS = (
     "could not find",
     "does not exist",
@@ -119,7 +121,7 @@ class Calls:
 
 def is_missing(error: boto.ClientError) -> bool:
     """Whether the error says that there is no such thing."""
-    if code_of(error) == "NoSuchBucket":
-        return False
+    if code_of(error) in _MISSING_CODES:
+        return True
     message = str(error.response.get("Error", {}).get("Message", "")).lower()
-    return code_of(error) in _MISSING_CODES or any(words in message for words in _MISSING_WORDS)
+    return code_of(error) in _VAGUE_CODES and any(words in message for words in _MISSING_WORDS)

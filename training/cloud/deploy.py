@@ -43,13 +43,14 @@ from training.cloud.endpoint.requests import (
     create_model,
 )
 from training.cloud.endpoint.rollout import (
+    check_kind,
     create,
     is_needed,
     remember_before,
     update,
     wait_for_service,
 )
-from training.cloud.endpoint.scaling import clear_scaling, set_scaling
+from training.cloud.endpoint.scaling import clear_scaling, most_machines, set_scaling
 from training.cloud.endpoint.state import find_config, find_endpoint, find_model
 from training.cloud.roles import role_arn, unknown_arn
 
@@ -119,10 +120,14 @@ def run(arguments: argparse.Namespace) -> int:
     deployment = _deployment(calls, arguments, release)
     endpoint, config = deployment.endpoint, deployment.config_name
     print(f"{release.url}: version {release.version}, SHA-256 {release.sha256}")
-    if not calls.offline:
-        print(f"costs, until it is deleted: {hourly_costs(calls, deployment.hardware)}")
     found = find_endpoint(calls, endpoint)
     needed = is_needed(found, config)
+    if found and needed:
+        check_kind(calls, found, deployment.hardware)
+    if not calls.offline:
+        most = most_machines(calls, endpoint, scaling)
+        costs = hourly_costs(calls, deployment.hardware, most=most)
+        print(f"costs, until it is deleted: {costs}")
     question = f"Put {release.version} into service as {endpoint}?"
     if needed and not (arguments.yes or calls.dry_run or ask(question)):
         print("nothing was changed")
@@ -159,7 +164,7 @@ def _deployment(calls: Calls, arguments: argparse.Namespace, release: Release) -
         image=arguments.image,
         role=unknown_arn(arguments.role)
         if calls.offline
-        else role_arn(arguments.role, calls.session),
+        else role_arn(arguments.role, calls.session, dry_run=calls.dry_run),
         environment=dict(arguments.env),
         hardware=Serverless(arguments.memory, arguments.concurrency)
         if arguments.serverless

@@ -6,7 +6,8 @@ second prefix. While the job runs, these are counted: "1,200 of 5,000 photos ans
 a file with the lines of all photos is written, and a table tells how many got which label and how
 many of them a person should look at. A job that is done for the same photos and model is not run
 again, one that is running is followed, and after one that failed only those photos are sent that
-have no answer. Damaged photos get a line with an error, and stop nothing.
+have no answer. Damaged photos get a line with an error, and stop nothing. Ctrl-C asks whether to
+stop the job.
 
     python -m training cloud label s3://shop/photos s3://shop/labels --endpoint garments
     python -m training cloud label s3://shop/photos s3://shop/labels --model-name \
@@ -34,13 +35,7 @@ from training.cloud.endpoint.arguments import (
 )
 from training.cloud.endpoint.costs import hourly_costs
 from training.cloud.endpoint.requests import Instances
-from training.cloud.endpoint.state import (
-    existing_endpoint,
-    find_config,
-    find_endpoint,
-    find_model,
-    models_of,
-)
+from training.cloud.endpoint.state import find_model, model_in_service
 from training.cloud.labelling.labels import merge
 from training.cloud.labelling.photos import Photo, answer_to, answers_below, photos_below
 from training.cloud.labelling.progress import Progress
@@ -51,9 +46,14 @@ from training.cloud.labelling.transform import (
     nth_job,
     photos_of,
     start_job,
+    stop_job,
     wait_for_job,
 )
+from training.cloud.waiting import watch
 from training.errors import CloudError
+
+STOPPED = "Of a job that is stopped, AWS promises to keep no answers."
+"""Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_StopTransformJob.html"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -89,7 +89,7 @@ def run(arguments: argparse.Namespace) -> int:
     calls = Calls(arguments.dry_run)
     source, out = location(arguments.photos), location(arguments.out)
     labelling = Labelling(
-        model=arguments.model_name or _model_of(calls, arguments.endpoint),
+        model=arguments.model_name or model_in_service(calls, arguments.endpoint),
         source=source,
         out=out,
         kind=arguments.instance_type,
@@ -97,14 +97,15 @@ def run(arguments: argparse.Namespace) -> int:
         at_once=arguments.concurrency,
     )
     photos = list(photos_below(calls, source, out))
+    sent = [photo for photo in photos if not photo.too_large]
+    model = find_model(calls, labelling.model)
     if calls.offline:
-        start_job(calls, labelling, labelling.first_job([]), [])
+        start_job(calls, labelling, labelling.first_job(sent), sent)
         return 0
-    if find_model(calls, labelling.model) is None:
+    if model is None:
         raise CloudError(f"there is no model {labelling.model} in this account and region")
     for bucket in {source.bucket, out.bucket}:
         check_region(calls.client("s3"), bucket)
-    sent = [photo for photo in photos if not photo.too_large]
     if not sent:
         raise CloudError(f"{source} holds no photos that could be labelled; check the prefix")
     print(
@@ -133,20 +134,16 @@ def run(arguments: argparse.Namespace) -> int:
     if calls.dry_run:
         return 0
     progress = Progress(calls, labelling, left)
-    ended = wait_for_job(calls, job, arguments.timeout * 60, progress.told)
+    ended: dict[str, Any] = {}
+
+    def wait() -> int:
+        ended.update(wait_for_job(calls, job, arguments.timeout * 60, progress.told))
+        return 0
+
+    if status := watch(job, "the same command", STOPPED, lambda: stop_job(calls, job), wait):
+        return status
     answers = answers_below(calls, out, (jobs or [ended])[0]["CreationTime"])
     return _tell(calls, labelling, photos, answers, ended, arguments.output)
-
-
-def _model_of(calls: Calls, endpoint: str) -> str:
-    found = find_endpoint(calls, endpoint)
-    if calls.offline:
-        return "MODEL"
-    found = found or existing_endpoint(calls, endpoint)
-    config = find_config(calls, found["EndpointConfigName"])
-    if config is None:
-        raise CloudError(f"the config of {endpoint} is gone; name its model with --model-name")
-    return models_of(config)[0]
 
 
 def _unanswered(

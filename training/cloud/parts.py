@@ -10,7 +10,7 @@ import base64
 import hashlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from training.cloud.buckets import Location
 from training.errors import CloudError
@@ -34,6 +34,20 @@ def stored_sha256(s3: S3Client, where: Location) -> tuple[int, str | None]:
     return head["ContentLength"], head["Metadata"].get(METADATA)
 
 
+def first_request(where: Location, size: int, sha256: str) -> tuple[str, dict[str, Any]]:
+    """The request of S3 that `put` begins with, but for a body: the operation and its parameters.
+
+    Args:
+        where: the object to write.
+        size: of the file, in bytes.
+        sha256: of the file, hexadecimal.
+    """
+    request = {"Bucket": where.bucket, "Key": where.key, "Metadata": {METADATA: sha256}}
+    if size > PART_BYTES:
+        return "CreateMultipartUpload", {**request, "ChecksumAlgorithm": "SHA256"}
+    return "PutObject", {**request, "ChecksumSHA256": _base64(bytes.fromhex(sha256))}
+
+
 def put(s3: S3Client, path: Path, where: Location, sha256: str, progress: Progress) -> None:
     """Upload a file, or what is missing of it when an earlier upload was interrupted.
 
@@ -47,27 +61,21 @@ def put(s3: S3Client, path: Path, where: Location, sha256: str, progress: Progre
     Raises:
         CloudError: the file is no longer the one with this SHA-256.
     """
-    metadata = {METADATA: sha256}
-    if path.stat().st_size <= PART_BYTES:
+    operation, request = first_request(where, path.stat().st_size, sha256)
+    if operation == "PutObject":
         content = path.read_bytes()
         _check_unchanged(path, hashlib.sha256(content).hexdigest(), sha256)
-        s3.put_object(
-            Bucket=where.bucket,
-            Key=where.key,
-            Body=content,
-            ChecksumSHA256=_sha256(content),
-            Metadata=metadata,
-        )
+        s3.put_object(**request, Body=content)
         progress(len(content))
         return
     # The name of an upload in parts tells nothing of its file. So it is gone on with only where
     # its parts are equal so far; `upload` compares the metadata at the end.
     found, there = _interrupted(s3, where)
-    upload = found or _begin(s3, where, metadata)
+    upload = found or s3.create_multipart_upload(**request)["UploadId"]
     parts: list[CompletedPartTypeDef] = []
     whole = hashlib.sha256()
     for number, content in _parts(path):
-        checksum = _sha256(content)
+        checksum = _base64(hashlib.sha256(content).digest())
         whole.update(content)
         known, tag = there.get(number, ("", ""))
         # Some servers list no checksums; then the ETag of a part is its MD5, as on S3 long ago.
@@ -93,13 +101,6 @@ def forget(s3: S3Client, where: Location) -> None:
     """Drop the parts of interrupted uploads of an object, which cost money while they lie there."""
     while upload := _interrupted(s3, where)[0]:
         s3.abort_multipart_upload(Bucket=where.bucket, Key=where.key, UploadId=upload)
-
-
-def _begin(s3: S3Client, where: Location, metadata: dict[str, str]) -> str:
-    made = s3.create_multipart_upload(
-        Bucket=where.bucket, Key=where.key, ChecksumAlgorithm="SHA256", Metadata=metadata
-    )
-    return made["UploadId"]
 
 
 def _interrupted(s3: S3Client, where: Location) -> tuple[str | None, dict[int, tuple[str, str]]]:
@@ -131,5 +132,5 @@ def _check_unchanged(path: Path, read: str, expected: str) -> None:
         raise CloudError(f"{path} was changed while it was uploaded; run this again")
 
 
-def _sha256(content: bytes) -> str:
-    return base64.b64encode(hashlib.sha256(content).digest()).decode()
+def _base64(digest: bytes) -> str:
+    return base64.b64encode(digest).decode()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import boto3
 
@@ -23,7 +24,7 @@ def role_arn(role: str, made: boto3.Session, *, dry_run: bool = False) -> str:
     Raises:
         CloudError: there is no such role, it may not be seen, or SageMaker may not take it.
     """
-    if role.startswith("arn:"):
+    if _is_arn(role):
         return role
     try:
         with plain_errors(f"looking up the role {role}"):
@@ -43,4 +44,13 @@ def role_arn(role: str, made: boto3.Session, *, dry_run: bool = False) -> str:
 
 def unknown_arn(role: str) -> str:
     """What stands for the ARN of a role in a request that is only shown; an ARN as it is."""
-    return role if role.startswith("arn:") else f"arn:aws:iam::{'0' * 12}:role/{role}"
+    return role if _is_arn(role) else f"arn:aws:iam::{'0' * 12}:role/{role}"
+
+
+def _is_arn(role: str) -> bool:
+    """Whether it is no name; one that is neither is refused, also where AWS cannot be asked."""
+    if role.startswith("arn:"):
+        return True
+    if not re.fullmatch(r"[\w+=,.@-]{1,64}", role, re.ASCII):
+        raise CloudError(f"--role {role!r} is neither the name of a role nor its ARN")
+    return False

@@ -29,7 +29,7 @@ from training.cloud.endpoint.arguments import (
 from training.cloud.endpoint.golden import check_golden
 from training.cloud.endpoint.releases import fetch_release
 from training.cloud.endpoint.requests import Instances, Serverless
-from training.cloud.endpoint.rollout import is_needed, update, wait_for_service
+from training.cloud.endpoint.rollout import check_kind, is_needed, update, wait_for_service
 from training.cloud.endpoint.scaling import clear_scaling, scaling_now, set_scaling
 from training.cloud.endpoint.state import (
     configs_of,
@@ -70,12 +70,14 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         wanted, why = config_before(calls, endpoint, current)
     config = _usable(calls, endpoint, wanted)
+    hardware = _hardware(config["ProductionVariants"][0])
     needed = is_needed(found, wanted)
+    if needed:
+        check_kind(calls, found, hardware, ", or name a config of machines with --to")
     print(f"{endpoint}: from {current} to {wanted}, {why}")
     if needed and not (arguments.yes or calls.dry_run or ask("Roll back?")):
         return 1
     scaling = scaling_now(calls, endpoint)
-    hardware = _hardware(config["ProductionVariants"][0])
     if needed:
         update(
             calls,

@@ -19,8 +19,9 @@ from training.cloud.aws import client, plain_errors, session
 from training.cloud.jobs import arguments as job_arguments
 from training.cloud.jobs import job
 from training.cloud.jobs.launch import agreed, launch, price_of, rehearse
-from training.cloud.jobs.watch import Log, describe, follow, summary, watch
+from training.cloud.jobs.watch import Log, describe, follow, summary
 from training.cloud.roles import role_arn
+from training.cloud.waiting import watch
 from training.command import positive
 
 
@@ -84,4 +85,4 @@ def _watch(name: str, made: boto3.Session) -> int:
         return status
 
     again = f"the same command with --name {name}"
-    return watch(name, again, stop, wait)
+    return watch(name, again, "What it has learnt so far is kept.", stop, wait)

@@ -27,8 +27,9 @@ from training.cloud.jobs.launch import agreed, price_of, source
 from training.cloud.jobs.ranges import Ranges, ranges
 from training.cloud.jobs.rehearsal import Rehearsal, Rehearsed
 from training.cloud.jobs.trials import table, trials, write_config
-from training.cloud.jobs.watch import ENDED, watch
+from training.cloud.jobs.watch import ENDED
 from training.cloud.roles import role_arn
+from training.cloud.waiting import watch
 from training.command import positive
 from training.errors import CloudError
 
@@ -163,4 +164,5 @@ def _watch(sagemaker: Any, name: str, best: Path) -> int:
             sagemaker.stop_hyper_parameter_tuning_job(HyperParameterTuningJobName=name)
 
     again = f"the same command with --name {name}"
-    return watch(name, again, stop, lambda: follow(sagemaker, name, best))
+    kept = "What its trials have learnt so far is kept."
+    return watch(name, again, kept, stop, lambda: follow(sagemaker, name, best))

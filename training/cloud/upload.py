@@ -2,7 +2,8 @@
 
 DATA is what `prepare` wrote: train, valid and test as packs or trees (or any folder or file). Files
 that are there already, by their SHA-256, are skipped, so an interrupted upload goes on when it is
-started again; each file is verified after it arrived. Nothing is ever deleted.
+started again; each file is verified after it arrived. Nothing is ever deleted. --dry-run prints the
+requests, and needs no AWS: where it cannot be asked, all files are shown.
 
     python -m training cloud upload data/fashion-mnist s3://my-bucket/data/fashion-mnist
 """
@@ -10,7 +11,9 @@ started again; each file is verified after it arrived. Nothing is ever deleted.
 from __future__ import annotations
 
 import argparse
+import math
 import sys
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,17 +23,15 @@ from tqdm import tqdm
 
 from app.artifact import sha256_of
 from training.cloud import parts
-from training.cloud.aws import client, plain_errors
-from training.cloud.buckets import Location, check_region, location, stored
+from training.cloud.aws import client, plain_errors, show_request
+from training.cloud.buckets import Location, Stored, check_region, location, stored
+from training.cloud.calls import Calls
+from training.cloud.waiting import INTERRUPTED
 from training.command import positive
 from training.errors import CloudError
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-
-
-INTERRUPTED = 130
-"""Exit status after Ctrl-C."""
 
 
 @dataclass(frozen=True)
@@ -50,22 +51,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--parallel", type=positive, default=8, help="files at once (default: %(default)s)"
     )
-    parser.add_argument("--dry-run", action="store_true", help="say what would be uploaded, only")
+    parser.add_argument("--dry-run", action="store_true", help="print the exact requests, only")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Upload; prints how many files went and how many were there."""
     destination = location(arguments.destination)
-    s3 = client("s3", connections=arguments.parallel)
-    check_region(s3, destination.bucket)
-    files, strangers = plan(s3, arguments.data, destination)
+    calls, bucket = Calls(arguments.dry_run), destination.bucket
+    looking = {"Bucket": bucket, "MaxKeys": 0}
+    calls.find("s3", "ListObjectsV2", looking, f"looking at s3://{bucket}")
+    if calls.offline:
+        _show(None, plan(arguments.data, destination, [])[0], destination)
+        return 0
+    s3 = client("s3", calls.session, connections=arguments.parallel)
+    check_region(s3, bucket)
+    files, strangers = plan(arguments.data, destination, stored(s3, destination))
     if strangers:
         print(
             f"note: {len(strangers):,} objects below {destination} are not in {arguments.data}, "
             f"such as {strangers[0]}; a training job would read them too"
         )
     if arguments.dry_run:
-        _show(s3, files)
+        _show(s3, files, destination)
         return 0
     try:
         sent = upload(s3, files, arguments.parallel)
@@ -80,8 +87,15 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def plan(s3: S3Client, data: Path, destination: Location) -> tuple[list[File], list[str]]:
+def plan(
+    data: Path, destination: Location, found: Iterable[Stored]
+) -> tuple[list[File], list[str]]:
     """The files to upload, and the keys below the destination that are none of them.
+
+    Args:
+        data: a folder or a file.
+        destination: where it goes.
+        found: what lies there already.
 
     Raises:
         CloudError: there is no data, or the bucket cannot be listed.
@@ -98,7 +112,7 @@ def plan(s3: S3Client, data: Path, destination: Location) -> tuple[list[File], l
     }
     if not names:
         raise CloudError(f"{data} does not exist or holds no files")
-    there = {found.key: found.size for found in stored(s3, destination)}
+    there = {one.key: one.size for one in found}
     files = []
     for path, name in names.items():
         key = "/".join(filter(None, (destination.key, name.as_posix())))
@@ -148,11 +162,29 @@ def _send(s3: S3Client, file: File, progress: parts.Progress) -> bool:
     )
 
 
-def _show(s3: S3Client, files: list[File]) -> None:
+def _show(s3: S3Client | None, files: list[File], destination: Location) -> None:
+    """Print the requests of an upload; without a client, as if nothing were there."""
+    size = count = 0
     for file in files:
-        same = False
-        if file.there:
-            with plain_errors(f"looking at {file.where}"):
-                same = parts.stored_sha256(s3, file.where) == (file.size, sha256_of(file.path))
-        doing = "is there already:" if same else "would upload"
-        print(f"{doing} {file.where} ({file.size:,} bytes)")
+        sha256 = sha256_of(file.path)
+        with plain_errors(f"looking at {file.where}"):
+            same = s3 and file.there and parts.stored_sha256(s3, file.where) == (file.size, sha256)
+        if same:
+            print(f"is there already: {file.where} ({file.size:,} bytes)")
+            continue
+        content = f"{file.path}, {file.size:,} bytes"
+        operation, request = parts.first_request(file.where, file.size, sha256)
+        if operation == "PutObject":
+            show_request("s3", operation, {**request, "Body": content})
+        else:
+            show_request("s3", operation, request)
+            number = math.ceil(file.size / parts.PART_BYTES)
+            print(
+                f"and then s3 UploadPart, {number} times, and CompleteMultipartUpload: {content};"
+            )
+            print("parts that are there from an interrupted upload are gone on with")
+        size, count = size + file.size, count + 1
+    print(
+        f"{destination}: {count:,} files would be uploaded ({size:,} bytes), "
+        f"{len(files) - count:,} are there already"
+    )

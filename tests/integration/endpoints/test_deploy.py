@@ -156,6 +156,37 @@ def test_serverless(cloud):
     assert "LastDeploymentConfig" not in cloud.endpoint()
 
 
+def test_an_endpoint_of_machines_becomes_no_serverless_one(cloud):
+    """AWS refuses that; before it does, nothing is made and the scaling stays."""
+    cloud.deploy("1", "--max-instances", "3", "--invocations", "300")
+    there = cloud.left()
+    for more in ([], ["--dry-run"]):
+        status, out, err = cloud.deploy("1", "--serverless", *more)
+        assert status == 2
+        assert "AWS turns no endpoint of machines into a serverless one: delete it" in err
+        assert "deploy under another name" in err
+        assert (shown(out), cloud.left()) == ([], there)
+
+
+def test_the_stand_in_refuses_it_as_aws_does(cloud):
+    cloud.deploy("1")
+    sagemaker, model = cloud.aws.client("sagemaker"), cloud.left()[2]
+    serverless = {"MemorySizeInMB": 2048, "MaxConcurrency": 5}
+    variant = {"VariantName": "AllTraffic", "ModelName": model, "ServerlessConfig": serverless}
+    sagemaker.create_endpoint_config(EndpointConfigName="other", ProductionVariants=[variant])
+    with pytest.raises(sagemaker.exceptions.ClientError, match="cannot be updated to a serverless"):
+        sagemaker.update_endpoint(EndpointName="garments", EndpointConfigName="other")
+
+
+def test_what_scaling_may_cost_is_told(cloud):
+    """Of the stand-in, which has no price list, the machines."""
+    told = "costs, until it is deleted: 1 x ml.c5.xlarge, up to 3 with the load, by the hour"
+    _, out, _ = cloud.deploy("1", "--max-instances", "3", "--invocations", "300")
+    assert told in out
+    _, out, _ = cloud.deploy("2")
+    assert told in out, "the scaling that is there already"
+
+
 def test_another_model_answers(cloud, tmp_path, capsys):
     """The artifact says one thing, the endpoint another."""
     other = write_artifact(tmp_path / "model.pt", temperature=0.5)

@@ -146,8 +146,8 @@ def test_a_running_job_is_followed_and_tells_how_far_it_is(cloud, photos, monkey
     with monkeypatch.context() as patched:
         patched.setattr("training.cloud.waiting.sleep", _interrupt)
         status, out, err = cloud.run(*arguments)
-    assert status == 2
-    assert "no longer waiting; AWS goes on with it" in err
+    assert (status, err) == (130, "")
+    assert "goes on and costs money; to watch it again: the same command" in out
     assert answered(out) == [0]
     status, out, _ = cloud.run(*arguments)
     assert status == 0
@@ -161,6 +161,41 @@ def test_a_running_job_is_followed_and_tells_how_far_it_is(cloud, photos, monkey
     status, out, _ = cloud.run(*arguments, "--again")
     assert status == 0
     assert answered(out)[0] == 0
+
+
+def test_ctrl_c_stops_the_job_when_the_user_says_so(cloud, photos, monkeypatch, tmp_path):
+    output = tmp_path / "labels.jsonl"
+    arguments = ["label", PHOTOS, OUT, "--endpoint", "garments", "--yes", "--output", str(output)]
+    cloud.plan(looks=10)
+    with monkeypatch.context() as patched:
+        patched.setattr("training.cloud.waiting.sleep", _interrupt_once())
+        patched.setattr("sys.stdin", Terminal("y\n"))
+        status, out, err = cloud.run(*arguments)
+
+    assert (status, err) == (1, "")
+    [job] = jobs(cloud)
+    assert job["TransformJobStatus"] == "Stopped"
+    name = job["TransformJobName"]
+    assert f"Stop {name}? While it runs it costs money. Of a job that is stopped, AWS prom" in out
+    assert f"{name} is Stopped. AWS says: no reason" in out
+    assert "Run the same command again to label what has no answer" in out
+    left = [name for name, row in lines(output.read_text()).items() if "no_answer" in str(row)]
+    assert left
+
+    cloud.plan()
+    assert cloud.run(*arguments)[0] == 0
+    assert sent(cloud, jobs(cloud)[1]) == sorted(left)
+
+
+def test_a_labelling_that_takes_too_long_is_taken_up_again(cloud, photos, monkeypatch):
+    arguments = ["label", PHOTOS, OUT, "--endpoint", "garments", "--yes", "--timeout", "1"]
+    cloud.plan(looks=10_000)
+    monkeypatch.setattr("training.cloud.waiting.sleep", lambda _: None)
+    clock = iter(range(0, 1000, 50))
+    monkeypatch.setattr("training.cloud.waiting.monotonic", lambda: next(clock))
+    status, _, err = cloud.run(*arguments)
+    assert status == 2
+    assert "not done after 1:40. It goes on; to watch it again: the same command" in err
 
 
 def test_a_labelling_asks_first(cloud, photos, monkeypatch):
@@ -177,6 +212,17 @@ def test_a_labelling_asks_first(cloud, photos, monkeypatch):
 
 def _interrupt(_: float) -> None:
     raise KeyboardInterrupt
+
+
+def _interrupt_once():
+    """The first wait is interrupted, no later one."""
+    waits = iter([KeyboardInterrupt])
+
+    def sleep(_: float) -> None:
+        for error in waits:
+            raise error
+
+    return sleep
 
 
 def test_a_dry_run_starts_nothing(cloud, photos):

@@ -79,6 +79,20 @@ def test_rollback_to_what_is_gone(cloud):
     assert f"cannot go back to {first}: it is no longer there" in err
 
 
+def test_rollback_to_serverless_is_refused_before_anything_is_changed(cloud):
+    cloud.deploy("1", "--serverless")
+    first = cloud.endpoint()["EndpointConfigName"]
+    assert cloud.deploy("2", "--max-instances", "3", "--invocations", "300")[0] == 0
+    current, there = cloud.endpoint()["EndpointConfigName"], cloud.left()
+    for more in ([], ["--dry-run"]):
+        status, out, err = cloud.run("rollback", "garments", "--to", first, "--yes", *more)
+        assert status == 2
+        assert "AWS turns no endpoint of machines into a serverless one: delete it" in err
+        assert "or name a config of machines with --to" in err
+        assert shown(out) == []
+        assert (cloud.endpoint()["EndpointConfigName"], cloud.left()) == (current, there)
+
+
 def test_rollback_over_a_change_of_machines_keeps_the_scaling(cloud):
     scaling = ["--max-instances", "3", "--invocations", "300"]
     cloud.deploy("1", *scaling)

@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError, NoCredentialsError, ParamValidation
 
 from training.cloud.aws import plain_errors, session
 from training.cloud.jobs.rehearsal import Rehearsal, Rehearsed
-from training.cloud.roles import role_arn
+from training.cloud.roles import role_arn, unknown_arn
 from training.errors import CloudError, PublishError
 
 
@@ -81,6 +81,15 @@ def test_a_role_that_sagemaker_cannot_take_is_told(role):
         role_arn("Other", session())
     with pytest.raises(CloudError, match="looking up the role Nobody: there is no such role"):
         role_arn("Nobody", session())
+
+
+@pytest.mark.parametrize("role", ["", "Garment Training", "a/b", "r" * 65])
+def test_what_is_no_role_is_told_also_in_a_dry_run(role):
+    told = "is neither the name of a role nor its ARN"
+    with pytest.raises(CloudError, match=told):
+        role_arn(role, None, dry_run=True)
+    with pytest.raises(CloudError, match=told):
+        unknown_arn(role)
 
 
 def test_a_dry_run_goes_on_where_aws_cannot_be_asked_and_not_where_it_refuses(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 CLOUD = Path(__file__).resolve().parents[3] / "training/cloud"
-POLICIES = ["endpoint-role.json", "launch-endpoint.json"]
+POLICIES = ["endpoint-role.json", "launch-endpoint.json", "proxy.json"]
 COMMANDS = ["deploy", "status", "rollback", "delete", "label"]
 NAMELESS = {
     "application-autoscaling:DescribeScalableTargets",
@@ -52,7 +52,7 @@ def code_of_the_commands() -> str:
 
 def test_one_who_launches_may_do_what_the_commands_do():
     """Every operation that their code names, and what AWS asks for beside these."""
-    words = "Create|Describe|List|Delete|Update|Put|Add|Register|Deregister|Get|Invoke"
+    words = "Create|Describe|List|Delete|Update|Put|Add|Register|Deregister|Get|Invoke|Stop"
     operations = set(re.findall(rf'"((?:{words})[A-Z]\w+)"', code_of_the_commands()))
     # f"Delete{kind}" in delete.py, and the calls of boto3 by its own names
     operations |= {"DeleteEndpoint", "DeleteEndpointConfig", "DeleteModel"}
@@ -68,6 +68,16 @@ def test_one_who_launches_may_do_what_the_commands_do():
         "s3:ListBucket",
         "sagemaker:UpdateEndpointWeightsAndCapacities",  # RegisterScalableTarget
     }
+
+
+def test_the_proxy_may_ask_its_endpoint_and_nothing_else():
+    """What `app.endpoint` calls."""
+    [asking] = statements("proxy.json")
+    code = (CLOUD.parents[1] / "app/endpoint.py").read_text()
+    called = set(re.findall(r"self\._(?:control|runtime)\.(\w+_\w+)\(", code))
+    assert called == {"describe_endpoint", "invoke_endpoint"}
+    assert asking["Action"] == ["sagemaker:DescribeEndpoint", "sagemaker:InvokeEndpoint"]
+    assert asking["Resource"] == ["arn:aws:sagemaker:REGION:ACCOUNT:endpoint/NAME"]
 
 
 def test_only_this_role_is_passed_and_only_to_sagemaker():

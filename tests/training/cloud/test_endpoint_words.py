@@ -1,7 +1,6 @@
-"""What the commands for endpoints say: reasons, tables, progress; and which names they take."""
+"""What the commands for endpoints say: reasons, tables; and which names they take."""
 
 import argparse
-import io
 
 import pytest
 
@@ -10,8 +9,6 @@ from training.cloud.endpoint.arguments import endpoint_name, share, variable
 from training.cloud.endpoint.rollout import explain
 from training.cloud.labelling.labels import Counts
 from training.cloud.labelling.photos import Photo, answer_to
-from training.cloud.waiting import wait_until_done
-from training.errors import CloudError
 
 
 @pytest.mark.parametrize(
@@ -79,27 +76,3 @@ def test_where_a_job_may_put_an_answer(there):
     where = location("s3://shop/2026/photos/")
     assert answer_to(photo, where, {there, "1.png.out", "2.png.out"}) == there
     assert answer_to(photo, where, {"1.png.out"}) is None
-
-
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
-def test_progress_is_one_line_on_a_terminal(monkeypatch):
-    monkeypatch.setattr("training.cloud.waiting.sleep", lambda _: None)
-    looks = iter([(False, "Creating"), (False, "Creating"), (True, "InService")])
-    terminal = Terminal()
-    monkeypatch.setattr("sys.stdout", terminal)
-    wait_until_done(lambda: next(looks), 60, "Run it again")
-    assert terminal.getvalue().count("\n") == 1
-    assert terminal.getvalue().endswith("0:00  InService\n")
-
-
-def test_ctrl_c_says_that_aws_goes_on(monkeypatch, capsys):
-    def interrupt(_: float) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("training.cloud.waiting.sleep", interrupt)
-    with pytest.raises(CloudError, match=r"AWS goes on with it\. Run it again"):
-        wait_until_done(lambda: (False, "Creating"), 60, "Run it again")

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from training import options
+from training.cloud import train
 from training.cloud.jobs import arguments as job_arguments
 from training.cloud.jobs import job, measures
 from training.cloud.jobs.hyperparameters import hyperparameters
@@ -18,7 +19,7 @@ HOME = "s3://shop/data/home"
 
 def described(*arguments: str, name: str = "garment-1", data: str = HOME) -> job.Job:
     parser = argparse.ArgumentParser()
-    job_arguments.add_arguments(parser)
+    train.add_arguments(parser)
     return job.job_of(parser.parse_args(["--data", data, "--role", "r", *arguments]), name)
 
 
@@ -48,9 +49,9 @@ def test_the_trials_of_a_tuning_have_a_folder_each_or_no_checkpoints(monkeypatch
     assert folder == "/opt/ml/checkpoints/$TRAINING_JOB_NAME"
     # In the container, where SageMaker tells the name.
     monkeypatch.setenv("TRAINING_JOB_NAME", "garment-1-007")
-    train = argparse.ArgumentParser()
-    options.add_arguments(train)
-    taken = train.parse_args(["--output=unused", f"--checkpoint-dir={folder}"])
+    of_train = argparse.ArgumentParser()
+    options.add_arguments(of_train)
+    taken = of_train.parse_args(["--output=unused", f"--checkpoint-dir={folder}"])
     assert taken.checkpoint_dir == Path("/opt/ml/checkpoints/garment-1-007")
 
     none = job.job_of(arguments, "garment-1", checkpoint_dir=None)
@@ -99,6 +100,7 @@ def test_spot_waits_twice_as_long_as_it_may_run():
         (["--spot", "--max-wait-hours", "1"], "it is at least --max-hours"),
         (["--tag", "shop"], "--tag 'shop' is not KEY=VALUE"),
         (["--start-from", "s3://shop/garments"], "name the model.pt itself"),
+        (["--checkpoints", "jobs/x"], "'jobs/x' is no S3 address"),
     ],
 )
 def test_what_cannot_be_is_told_before_it_costs_money(arguments, problem):

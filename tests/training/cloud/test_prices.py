@@ -6,6 +6,9 @@ import boto3
 import pytest
 
 from tests.training.cloud.price_list import product, running_price_list
+from training.cloud.calls import Calls
+from training.cloud.endpoint.costs import hourly_costs
+from training.cloud.endpoint.requests import Instances
 from training.cloud.prices import highest_price
 
 
@@ -48,3 +51,13 @@ def test_a_type_that_is_not_listed_is_told(listed):
 def test_a_price_list_that_cannot_be_asked_is_told(listed, monkeypatch):
     monkeypatch.setenv("AWS_ENDPOINT_URL_PRICING", "http://127.0.0.1:9")
     assert "at most 2 h is not known: asking AWS's price list: AWS cannot be reached" in price()
+
+
+def test_an_endpoint_that_scales_costs_up_to_its_most_machines(listed, monkeypatch):
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    listed["products"] = [product("Hosting", "1.5")]
+    machines = Instances("ml.g5.xlarge", 2)
+    assert hourly_costs(Calls(), machines) == "3.00 USD an hour: 2 x ml.g5.xlarge, 1.5 each"
+    assert hourly_costs(Calls(), machines, most=5) == (
+        "3.00 USD an hour, and up to 7.50 USD an hour at 5 machines: 2 x ml.g5.xlarge, 1.5 each"
+    )

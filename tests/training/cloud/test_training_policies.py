@@ -1,6 +1,7 @@
 """The policies for training allow what the commands do, by name where AWS permits names."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ def statements(name: str) -> list[dict]:
 
 
 POLICIES = ["training-role.json", "launch-training.json", "publish-release.json"]
+POLICIES += ["serve-release.json"]
 
 
 @pytest.mark.parametrize("name", POLICIES)
@@ -54,10 +56,27 @@ def test_one_who_launches_may_do_what_the_commands_do():
 
 
 def test_who_publishes_may_read_and_write_releases_and_delete_none():
-    listing, writing = statements("publish-release.json")
+    listing, writing, reading = statements("publish-release.json")
     assert listing["Action"] == ["s3:ListBucket"]
     assert writing["Action"] == ["s3:GetObject", "s3:PutObject"]
     assert writing["Resource"] == ["arn:aws:s3:::BUCKET/garments/*"]
+    # s3://BUCKET/jobs/JOB/output/model.tar.gz, to publish it
+    assert reading["Action"] == ["s3:GetObject"]
+    assert reading["Resource"] == ["arn:aws:s3:::BUCKET/jobs/*"]
+
+
+def test_a_service_may_read_releases_and_nothing_else():
+    listing, reading = statements("serve-release.json")
+    assert (reading["Action"], reading["Resource"]) == (
+        ["s3:GetObject"],
+        ["arn:aws:s3:::BUCKET/garments/*"],
+    )
+    assert (listing["Action"], listing["Resource"]) == (["s3:ListBucket"], ["arn:aws:s3:::BUCKET"])
+    # S3 takes the key of a missing object for the prefix, when it chooses between 403 and 404.
+    assert listing["Condition"] == {"StringLike": {"s3:prefix": ["garments/*"]}}
+    code = "".join(path.read_text() for path in (FOLDER.parents[2] / "app/store").glob("*.py"))
+    # HeadObject is s3:GetObject too.
+    assert set(re.findall(r"client\.(\w+_\w+)\(", code)) == {"get_object", "head_object"}
 
 
 def test_a_job_deletes_checkpoints_and_nothing_else():

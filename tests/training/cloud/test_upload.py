@@ -1,13 +1,17 @@
 """Uploading: what goes, what is skipped, what goes on, what is told."""
 
+import base64
 import hashlib
+import json
 import os
+import re
 
 import boto3
 import pytest
 
+from tests.training.cloud.strict import check_request
 from training.cloud import parts
-from training.cloud.buckets import location
+from training.cloud.buckets import location, stored
 from training.cloud.upload import plan, upload
 
 DESTINATION = "s3://shop/data/fashion-mnist"
@@ -18,6 +22,12 @@ def keys(s3) -> dict[str, bytes]:
     return {
         item["Key"]: s3.get_object(Bucket="shop", Key=item["Key"])["Body"].read() for item in found
     }
+
+
+def requests(said: str) -> list[tuple[str, dict]]:
+    """What a dry run has printed."""
+    shown = re.findall(r"^s3 ([A-Z]\w+)\n(\{\n.*?\n\})$", said, re.DOTALL | re.MULTILINE)
+    return [(operation, json.loads(text)) for operation, text in shown]
 
 
 def calls(s3, operation: str) -> list[dict]:
@@ -60,13 +70,48 @@ def test_only_what_changed_is_sent_even_if_its_size_is_the_same(s3, cloud, data)
 def test_a_dry_run_writes_nothing(s3, cloud, data):
     status, said, _ = cloud("upload", data / "train.zip", "s3://shop/data", "--dry-run")
     assert status == 0
-    assert said == "would upload s3://shop/data/train.zip (500 bytes)\n"
+    [(operation, request)] = requests(said)
+    digest = hashlib.sha256(b"train" * 100)
+    assert operation == "PutObject"
+    assert request == {
+        "Bucket": "shop",
+        "Key": "data/train.zip",
+        "Metadata": {"sha256": digest.hexdigest()},
+        "ChecksumSHA256": base64.b64encode(digest.digest()).decode(),
+        "Body": f"{data / 'train.zip'}, 500 bytes",
+    }
+    assert said.endswith(
+        "s3://shop/data: 1 files would be uploaded (500 bytes), 0 are there already\n"
+    )
     assert keys(s3) == {}
 
-    cloud("upload", data / "train.zip", "s3://shop/data")
+    puts = calls(s3, "PutObject")
+    upload(s3, plan(data / "train.zip", location("s3://shop/data"), [])[0], 1)
+    assert puts == [{**request, "Body": b"train" * 100}], "what was shown is what is sent"
     _, said, _ = cloud("upload", data, "s3://shop/data", "--dry-run")
     assert "is there already: s3://shop/data/train.zip" in said
-    assert "would upload s3://shop/data/valid.zip" in said
+    assert {one["Key"] for _, one in requests(said)} == {"data/valid.zip", "data/prepared.json"}
+
+
+def test_a_dry_run_of_a_large_file_shows_how_it_begins(s3, cloud, large):
+    begun = calls(s3, "CreateMultipartUpload")
+    _, said, _ = cloud("upload", large, "s3://shop", "--dry-run")
+    assert "and then s3 UploadPart, 3 times, and CompleteMultipartUpload" in said
+    upload(s3, plan(large, location("s3://shop"), [])[0], 1)
+    assert requests(said) == [("CreateMultipartUpload", begun[0])]
+
+
+def test_a_dry_run_needs_no_aws(cloud, data, monkeypatch):
+    """No region and no keys: as if nothing were there, and it says so."""
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE", "AWS_ACCESS_KEY_ID"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/nowhere")
+    status, said, err = cloud("upload", data, DESTINATION, "--dry-run")
+    assert (status, err) == (0, "")
+    assert said.startswith("AWS cannot be asked: no region")
+    assert len(requests(said)) == 3
+    for operation, request in requests(said):
+        check_request("s3", operation, request)
 
 
 def test_objects_that_are_not_of_the_data_are_told_and_kept(s3, cloud, data):
@@ -96,7 +141,7 @@ def test_an_interrupted_file_goes_on_with_the_parts_that_are_there(s3, large):
     with pytest.raises(KeyboardInterrupt):
         parts.put(s3, large, where, sha256, interrupt)
     sent = calls(s3, "UploadPart")
-    files, _ = plan(s3, large, location("s3://shop"))
+    files, _ = plan(large, location("s3://shop"), stored(s3, location("s3://shop")))
     assert upload(s3, files, 2) == files
 
     assert [part["PartNumber"] for part in sent] == [2, 3]
@@ -106,8 +151,9 @@ def test_an_interrupted_file_goes_on_with_the_parts_that_are_there(s3, large):
 
 def test_parts_of_an_older_file_do_not_make_it_wrong(s3, large):
     where = location("s3://shop/large.zip")
-    parts._begin(s3, where, {parts.METADATA: "of another file"})
-    files, _ = plan(s3, large, location("s3://shop"))
+    _, older = parts.first_request(where, large.stat().st_size, "0" * 64)
+    s3.create_multipart_upload(**older)
+    files, _ = plan(large, location("s3://shop"), [])
 
     assert upload(s3, files, 1) == files
 
@@ -119,7 +165,7 @@ def test_parts_of_an_older_file_do_not_make_it_wrong(s3, large):
 def test_every_put_tells_s3_the_checksum_to_check(s3, data, large):
     puts, sent = calls(s3, "PutObject"), calls(s3, "UploadPart")
     for path in (data, large):
-        files, _ = plan(s3, path, location("s3://shop"))
+        files, _ = plan(path, location("s3://shop"), [])
         upload(s3, files, 2)
 
     assert len(puts) == 3

@@ -1,4 +1,4 @@
-"""Following a job: its states, its log, its end, and Ctrl-C."""
+"""Following a training job: its states, its log, its end."""
 
 import time
 from datetime import UTC, datetime
@@ -8,7 +8,6 @@ import pytest
 from botocore.stub import Stubber
 
 from tests.training.cloud.conftest import REGION
-from tests.training.cloud.terminal import Terminal
 from training.cloud.jobs import watch
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -152,31 +151,35 @@ def test_a_failed_job_tells_why_and_what_to_do(reason, told):
     assert "artifact" not in text
 
 
-def interrupted_once(status: int):
-    answers = iter([KeyboardInterrupt(), status])
-
-    def wait() -> int:
-        answer = next(answers)
-        if isinstance(answer, BaseException):
-            raise answer
-        return answer
-
-    return wait
+CHECKPOINTS = {"S3Uri": "s3://shop/jobs/garment-1/checkpoints"}
 
 
-@pytest.mark.parametrize(("answer", "stops"), [("y\n", True), ("\n", False), ("", False)])
-def test_ctrl_c_asks_whether_to_stop_the_job(monkeypatch, capsys, answer, stops):
-    monkeypatch.setattr("sys.stdin", Terminal(answer))
-    stopped = []
-    status = watch.watch(NAME, "again", lambda: stopped.append(1), interrupted_once(1))
-
-    said = capsys.readouterr().out
-    assert "Stop garment-1? While it runs it costs money." in said
-    assert bool(stopped) == stops
-    assert status == (1 if stops else watch.INTERRUPTED)
-    assert ("goes on and costs money; to watch it again: again" in said) != stops
-
-
-def test_ctrl_c_without_a_terminal_leaves_the_job(capsys):
-    assert watch.watch(NAME, "again", pytest.fail, interrupted_once(1)) == watch.INTERRUPTED
-    assert "goes on and costs money" in capsys.readouterr().out
+@pytest.mark.parametrize(
+    ("second", "why"),
+    [
+        ("Stopped", []),
+        ("MaxRuntimeExceeded", ["why: it ran as long as --max-hours allows"]),
+        (
+            "MaxWaitTimeExceeded",
+            [
+                "why: it waited and ran as long as --max-wait-hours allows: AWS "
+                "had too little spare capacity for --spot"
+            ],
+        ),
+    ],
+)
+def test_a_stopped_job_has_no_artifact_and_tells_how_to_go_on(second, why):
+    """AWS names the address of one in any case."""
+    stopped = description("Stopped", second, CheckpointConfig=CHECKPOINTS)
+    status, text = watch.summary(stopped)
+    assert status == 1
+    assert text.splitlines()[:-1] == [
+        "garment-1: Stopped",
+        *why,
+        "no artifact: it was stopped before the end; the same flags with --checkpoints "
+        "s3://shop/jobs/garment-1/checkpoints go on from there",
+        "checkpoints: s3://shop/jobs/garment-1/checkpoints",
+    ]
+    _, text = watch.summary(description("Stopped", second))
+    assert "no artifact: it was stopped before the end\n" in text
+    assert "model.tar.gz" not in text

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
-import tarfile
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +11,7 @@ from app.artifact import ARCHIVE_FILE, MODEL_FILE, Golden, open_artifact
 from training.cloud.buckets import check_region, location
 from training.cloud.calls import Calls
 from training.errors import CloudError
+from training.packed import extract
 
 
 @dataclass(frozen=True)
@@ -47,17 +46,6 @@ def fetch_release(calls: Calls, url: str) -> Release:
     check_region(calls.client("s3"), bucket)
     with tempfile.TemporaryDirectory() as folder, contextlib.closing(found["Body"]) as body:
         path = Path(folder) / MODEL_FILE
-        try:
-            with tarfile.open(fileobj=body, mode="r|gz") as tar:
-                for member in tar:
-                    content = tar.extractfile(member)
-                    # SageMaker's own archives may say ./model.pt.
-                    if member.name.removeprefix("./") == MODEL_FILE and content is not None:
-                        with path.open("wb") as file:
-                            shutil.copyfileobj(content, file)
-        except (tarfile.TarError, EOFError) as error:
-            raise CloudError(f"{url} is no .tar.gz, or is damaged: {error}") from error
-        if not path.exists():
-            raise CloudError(f"{url} holds no {MODEL_FILE} at its root")
+        extract(body, path, url)
         artifact = open_artifact(path)
     return Release(url, artifact.card.version, artifact.sha256, artifact.golden)

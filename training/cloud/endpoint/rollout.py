@@ -7,7 +7,7 @@ from typing import Any
 from training.cloud.calls import Calls
 from training.cloud.endpoint.alarms import alarm_names, find_alarms
 from training.cloud.endpoint.guardrails import Canary, update_endpoint
-from training.cloud.endpoint.requests import create_endpoint, tags
+from training.cloud.endpoint.requests import Instances, Serverless, create_endpoint, tags
 from training.cloud.endpoint.state import (
     BUSY,
     existing_endpoint,
@@ -40,6 +40,34 @@ def is_needed(found: dict[str, Any] | None, config: str) -> bool:
     if coming == config:
         print(f"{endpoint} is {status} with {config} already")
     return bool(coming != config)
+
+
+def check_kind(
+    calls: Calls, found: dict[str, Any], hardware: Instances | Serverless, or_else: str = ""
+) -> None:
+    """Make sure that AWS updates the endpoint to this hardware.
+
+    Source: https://docs.aws.amazon.com/sagemaker/latest/dg/serverless-endpoints-update.html
+
+    Args:
+        calls: to AWS.
+        found: the endpoint.
+        hardware: what the update is to.
+        or_else: what else there is to do than to begin anew.
+
+    Raises:
+        CloudError: it does not.
+    """
+    endpoint = found["EndpointName"]
+    # Where the config is gone, the endpoint itself tells it, by another name.
+    variants = (find_config(calls, found["EndpointConfigName"]) or found)["ProductionVariants"]
+    names = {"ServerlessConfig", "CurrentServerlessConfig"}
+    if isinstance(hardware, Serverless) and any(names.isdisjoint(one) for one in variants):
+        raise CloudError(
+            f"{endpoint} has machines, and AWS turns no endpoint of machines into a serverless "
+            f"one: delete it (python -m training cloud delete {endpoint}) and deploy again, or "
+            f"deploy under another name{or_else}"
+        )
 
 
 def create(calls: Calls, endpoint: str, config: str) -> None:

@@ -75,6 +75,14 @@ def scaling_now(calls: Calls, endpoint: str) -> Scaling | None:
     return Scaling(target["MinCapacity"], target["MaxCapacity"], _target_value(policies) or 0.0)
 
 
+def most_machines(calls: Calls, endpoint: str, wanted: Scaling | None) -> int | None:
+    """How many machines there may be; None where their number is fixed."""
+    if wanted is not None:
+        return wanted.most
+    found = scaling_of(calls, endpoint)
+    return int(found[0]["MaxCapacity"]) if found else None
+
+
 def _target_value(policies: list[dict[str, Any]]) -> float | None:
     tracking = [one.get("TargetTrackingScalingPolicyConfiguration") for one in policies]
     return next((float(one["TargetValue"]) for one in tracking if one), None)

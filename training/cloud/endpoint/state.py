@@ -73,6 +73,22 @@ def models_of(config: Mapping[str, Any]) -> list[str]:
     return [str(name) for name in names if name]
 
 
+def model_in_service(calls: Calls, endpoint: str) -> str:
+    """The model that the endpoint answers with; `MODEL` where a dry run cannot ask.
+
+    Raises:
+        CloudError: there is no such endpoint, or its config is gone.
+    """
+    found = find_endpoint(calls, endpoint)
+    if calls.offline:
+        return "MODEL"
+    found = found or existing_endpoint(calls, endpoint)
+    config = find_config(calls, found["EndpointConfigName"])
+    if config is None:
+        raise CloudError(f"the config of {endpoint} is gone; name its model with --model-name")
+    return models_of(config)[0]
+
+
 def tags_of(calls: Calls, arn: str) -> dict[str, str]:
     """This project's tags on a resource, without their prefix."""
     found = calls.find("sagemaker", "ListTags", {"ResourceArn": arn}, f"reading the tags of {arn}")

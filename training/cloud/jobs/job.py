@@ -92,7 +92,8 @@ def job_of(
         flags["start-from"] = f"{ML}/input/data/{START_FROM}/{file}"
     if arguments.max_wait_hours is not None and not arguments.spot:
         raise CloudError("--max-wait-hours is for --spot; --max-hours limits how long the job runs")
-    checkpoints = getattr(arguments, "checkpoints", None) or f"{output}/{name}/checkpoints"
+    given = getattr(arguments, "checkpoints", None)  # `tune` has no such flag
+    checkpoints = str(location(given)) if given else f"{output}/{name}/checkpoints"
     run = round(arguments.max_hours * 3600)
     wait = round((arguments.max_wait_hours or 2 * arguments.max_hours) * 3600)
     if arguments.spot and wait < run:

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
 import time
-from collections.abc import Callable
 from typing import Any
 
 from botocore.exceptions import ClientError
 
-from training.cloud.asking import ask
 from training.cloud.aws import code_of, plain_errors
+from training.cloud.calls import is_missing
 from training.cloud.jobs.measures import OBJECTIVE
 from training.errors import CloudError
 
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 POLL_SECONDS = 5.0
 ENDED = ("Completed", "Failed", "Stopped")
-INTERRUPTED = 130
-"""Exit status after Ctrl-C, with the job going on."""
 
 
 class Log:
@@ -85,8 +81,7 @@ def describe(sagemaker: Any, name: str) -> dict[str, Any] | None:
         try:
             return dict(sagemaker.describe_training_job(TrainingJobName=name))
         except ClientError as error:
-            # SageMaker has no code of its own for this.
-            if "not found" in str(error).lower() or "could not find" in str(error).lower():
+            if is_missing(error):
                 return None
             raise
 
@@ -105,29 +100,11 @@ def follow(sagemaker: Any, log: Log, seconds: float = POLL_SECONDS) -> dict[str,
         time.sleep(seconds)
 
 
-def watch(name: str, again: str, stop: Callable[[], object], wait: Callable[[], int]) -> int:
-    """Wait for what runs on AWS; Ctrl-C asks whether to stop it, a second one leaves.
-
-    Args:
-        name: what it is, for the question.
-        again: the command that goes on watching.
-        stop: stops it.
-        wait: returns when it has ended, with the exit status.
-    """
-    try:
-        return wait()
-    except CloudError as error:
-        raise CloudError(f"{error}. It goes on; to watch it again: {again}") from error
-    except KeyboardInterrupt:
-        print()
-        if sys.stdin.isatty() and ask(f"Stop {name}? While it runs it costs money."):
-            stop()
-            print(f"Stopping {name}; what it has learnt so far is kept. (Ctrl-C leaves.)")
-            with contextlib.suppress(KeyboardInterrupt):
-                return wait()
-            return INTERRUPTED
-        print(f"{name} goes on and costs money; to watch it again: {again}")
-        return INTERRUPTED
+_LIMITS = {
+    "MaxRuntimeExceeded": "it ran as long as --max-hours allows",
+    "MaxWaitTimeExceeded": "it waited and ran as long as --max-wait-hours allows: AWS had too "
+    "little spare capacity for --spot",
+}
 
 
 def summary(job: dict[str, Any]) -> tuple[int, str]:
@@ -136,14 +113,19 @@ def summary(job: dict[str, Any]) -> tuple[int, str]:
     lines = [f"{name}: {status}"]
     if job.get("FailureReason"):
         lines.append(f"why: {job['FailureReason']}{_advice(job['FailureReason'])}")
-    if job.get("SecondaryStatus") == "MaxRuntimeExceeded":
-        lines.append("why: it ran as long as --max-hours allows; --checkpoints goes on from there")
-    if status != "Failed":
+    if limit := _LIMITS.get(job.get("SecondaryStatus", "")):
+        lines.append(f"why: {limit}")
+    checkpoints = job.get("CheckpointConfig", {}).get("S3Uri")
+    if status == "Completed":
         lines.append(f"artifact: {job['ModelArtifacts']['S3ModelArtifacts']}")
+    elif status == "Stopped":
+        # AWS names one here too; `train` writes it at the end only, and a checkpoint before.
+        going_on = f"; the same flags with --checkpoints {checkpoints} go on from there"
+        lines.append(f"no artifact: it was stopped before the end{going_on if checkpoints else ''}")
     metrics = {item["MetricName"]: item["Value"] for item in job.get("FinalMetricDataList", [])}
     if OBJECTIVE in metrics:
         lines.append(f"accuracy on valid: {metrics[OBJECTIVE]:.2%}")
-    if checkpoints := job.get("CheckpointConfig", {}).get("S3Uri"):
+    if checkpoints:
         lines.append(f"checkpoints: {checkpoints}")
     lines.append(_cost(job))
     return (0 if status == "Completed" else 1), "\n".join(lines)

@@ -139,6 +139,15 @@ def start_job(calls: Calls, labelling: Labelling, job: str, photos: Sequence[Pho
     calls.change("sagemaker", "CreateTransformJob", request, f"starting {job}")
 
 
+def stop_job(calls: Calls, job: str) -> None:
+    """Stop a job.
+
+    Raises:
+        CloudError: AWS refuses, such as for one that is over.
+    """
+    calls.change("sagemaker", "StopTransformJob", {"TransformJobName": job}, f"stopping {job}")
+
+
 def wait_for_job(
     calls: Calls, job: str, timeout: float, progress: Callable[[datetime], str]
 ) -> dict[str, Any]:
@@ -151,7 +160,7 @@ def wait_for_job(
         progress: tells how far a job is that began then.
 
     Raises:
-        CloudError: it is not over by then.
+        CloudError: it is not over by then; see `waiting.watch`, which this is for.
     """
     last: dict[str, Any] = {}
 
@@ -165,5 +174,5 @@ def wait_for_job(
         far = f", {progress(last['CreationTime'])}" if busy else ""
         return not busy, f"{job}: {status}{far}"
 
-    wait_until_done(look, timeout, "Run the same command again to follow it")
+    wait_until_done(look, timeout, None)
     return last

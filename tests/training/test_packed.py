@@ -1,0 +1,62 @@
+"""`publish` takes what a training job of SageMaker left: a model.tar.gz, here or on S3."""
+
+import tarfile
+from pathlib import Path
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from app.artifact import sha256_of
+from training.__main__ import main
+
+
+def packed(model: Path, archive: Path, name: str = "model.pt") -> Path:
+    with tarfile.open(archive, "w:gz") as tar:
+        tar.add(model, name)
+    return archive
+
+
+@pytest.mark.parametrize("name", ["model.pt", "./model.pt"])
+def test_an_archive_is_published_as_its_model_is(make_artifact, tmp_path, name):
+    model = make_artifact("1.0.0")
+    archive, folder = packed(model, tmp_path / "model.tar.gz", name), tmp_path / "published"
+    assert main(["publish", str(archive), str(folder), "--tar"]) == 0
+    assert sha256_of(folder / "1.0.0/model.pt") == sha256_of(model)
+    assert main(["publish", str(model), str(folder), "--tar"]) == 0, "it is the same release"
+
+
+@pytest.mark.parametrize("name", ["model.tar.gz", "model.pt"])
+def test_what_a_job_left_on_s3_is_published_from_there(make_artifact, tmp_path, monkeypatch, name):
+    model = make_artifact("1.0.0")
+    archive = packed(model, tmp_path / "model.tar.gz")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    with mock_aws():
+        s3 = boto3.client("s3", region_name="us-east-1")
+        s3.create_bucket(Bucket="shop")
+        left = archive if name == "model.tar.gz" else model
+        s3.put_object(Bucket="shop", Key=f"jobs/garment-1/output/{name}", Body=left.read_bytes())
+        given = f"s3://shop/jobs/garment-1/output/{name}"
+        assert main(["publish", given, "s3://shop/garments"]) == 0
+        body = s3.get_object(Bucket="shop", Key="garments/1.0.0/model.pt")["Body"].read()
+    assert body == model.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        ("none.tar.gz", "No such file or directory"),
+        ("damaged.tar.gz", "damaged.tar.gz is no .tar.gz, or is damaged"),
+        ("other.tar.gz", "other.tar.gz holds no model.pt at its root"),
+        ("s3://shop", "s3://shop: name the file, such as s3://BUCKET/PREFIX/model.tar.gz"),
+    ],
+)
+def test_what_is_no_model_is_told(tmp_path, monkeypatch, capsys, given, problem):
+    monkeypatch.chdir(tmp_path)
+    Path("damaged.tar.gz").write_bytes(b"damaged")
+    packed(Path("damaged.tar.gz"), Path("other.tar.gz"), "other.txt")
+    assert main(["publish", given, "published"]) == 1
+    assert problem in capsys.readouterr().err
+    assert not Path("published").exists()
