@@ -53,6 +53,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _invoke(self, body: bytes) -> None:
         headers = {name: value for name in HANDED_ON if (value := self.headers.get(name))}
+        self.log_message("handing on: %s, %d bytes", headers.get("Content-Type"), len(body))
         request = Request(f"{UPSTREAM}/invocations", data=body, headers=headers)  # noqa: S310
         try:
             with urlopen(request, timeout=SECONDS) as response:  # noqa: S310

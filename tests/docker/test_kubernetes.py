@@ -190,12 +190,20 @@ def test_prometheus_scrapes_the_services_port() -> None:
         assert service["metadata"]["labels"][monitor["jobLabel"]] == "garment-classifier"
 
 
-def test_the_readmes_example_is_rendered_as_it_says(tmp_path: Path) -> None:
+def rendered_example(folder: Path, **instead: str) -> dict[str, Any]:
+    """What the README's kustomization makes, by kind, with other words in it."""
     [example] = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
-    (tmp_path / "garment-classifier").symlink_to(ROOT)
-    (tmp_path / "ours").mkdir()
-    (tmp_path / "ours/kustomization.yaml").write_text(example)
-    there = {one["kind"]: one for one in render(tmp_path / "ours")}
+    for old, new in instead.items():
+        assert old in example
+        example = example.replace(old, new)
+    (folder / "garment-classifier").symlink_to(ROOT)
+    (folder / "ours").mkdir()
+    (folder / "ours/kustomization.yaml").write_text(example)
+    return {one["kind"]: one for one in render(folder / "ours")}
+
+
+def test_the_readmes_example_is_rendered_as_it_says(tmp_path: Path) -> None:
+    there = rendered_example(tmp_path)
     for kind, one in there.items():
         assert one["metadata"]["namespace"] == "garments"
         if kind != "ServiceMonitor":
@@ -206,6 +214,20 @@ def test_the_readmes_example_is_rendered_as_it_says(tmp_path: Path) -> None:
     role = there["ServiceAccount"]["metadata"]["annotations"]["eks.amazonaws.com/role-arn"]
     assert role.endswith("role/Garments")
     assert len(there["HorizontalPodAutoscaler"]["spec"]["metrics"]) == 2
+
+
+def test_the_readmes_example_does_for_the_proxy_with_what_it_names(tmp_path: Path) -> None:
+    name = "images:\n  - name: garment-classifier"
+    assert "`garment-classifier-proxy`, and `GARMENT_ENDPOINT_NAME` takes the place" in README
+    there = rendered_example(
+        tmp_path,
+        **{"overlays/s3": "overlays/proxy", name: f"{name}-proxy"},
+        GARMENT_MODEL="GARMENT_ENDPOINT_NAME",
+    )
+    [only] = there["Deployment"]["spec"]["template"]["spec"]["containers"]
+    assert only["image"].endswith("amazonaws.com/garments:0.1.0")
+    given = {one["name"]: one["value"] for one in only["env"]}
+    assert given["GARMENT_ENDPOINT_NAME"] == "s3://shop/garments/latest.json"
 
 
 def test_the_readmes_command_makes_a_rule_of_the_alerts() -> None:

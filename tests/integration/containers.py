@@ -21,11 +21,17 @@ import pytest
 from tests.integration.conftest import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 SAMPLE = ROOT / "tests/samples/ankle-boot.png"
+SERVING = ("service", "service-slim", "proxy")
+ALL = (*SERVING, "training")
+MB = 1_000_000
 START_SECONDS = 240.0  # on a machine that does much else
 
 # What an operator who trusts nobody gives `docker run`.
 HARDENED = ("--read-only", "--tmpfs=/tmp", "--cap-drop=ALL", "--security-opt=no-new-privileges")
+# As the README says: longer than what was accepted may take to finish.
+PATIENT = "--stop-timeout=30"
 
 
 @functools.cache
@@ -57,12 +63,25 @@ def docker(*arguments: str, check: bool = True) -> str:
 
 
 @functools.cache
-def build(target: str, **arguments: str) -> str:
+def build(target: str, context: Path = ROOT, **arguments: str) -> str:
     """Build a target, once in a run of the tests; the image's name."""
     given = [f"--build-arg={name}={value}" for name, value in arguments.items()]
-    name = "-".join(["garment-classifier-test", target, *arguments.values()])
-    docker("build", "--file=docker/Dockerfile", f"--target={target}", f"--tag={name}", *given, ".")
+    told = [] if context == ROOT else [context.name.lower()]
+    name = "-".join(["garment-classifier-test", target, *arguments.values(), *told])
+    where = f"--file={context}/docker/Dockerfile"
+    docker("build", where, f"--target={target}", f"--tag={name}", *given, str(context))
     return name
+
+
+def copy_of_checkout(folder: Path) -> Path:
+    """What a clone of this checkout would have, as it is now."""
+    listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    said = subprocess.run(listing, cwd=ROOT, capture_output=True, text=True, check=True)
+    for name in said.stdout.split("\0"):
+        if name and (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    return folder
 
 
 def inspect(image: str) -> dict[str, Any]:
@@ -85,9 +104,9 @@ class Container:
         """What code prints that runs beside the service."""
         return docker("exec", self.id, "python", "-c", code)
 
-    def stop(self, seconds: int = 30) -> int:
+    def stop(self) -> int:
         """As an operator does; the exit status (137: it was killed)."""
-        docker("stop", f"--time={seconds}", self.id)
+        docker("stop", self.id)
         return int(inspect(self.id)["State"]["ExitCode"])
 
     def wait_until(self, health: str) -> None:
@@ -108,9 +127,8 @@ def running(image: str, *options: str, arguments: tuple[str, ...] = ()) -> Itera
     port, inside = free_port(), 8080 if "serve" in arguments else 8000
     publish = f"--publish=127.0.0.1:{port}:{inside}"
     # The image's own check, more often than by default: tests wait for it.
-    started = docker(
-        "run", "--detach", "--health-interval=1s", publish, *HARDENED, *options, image, *arguments
-    )
+    told = ("--detach", "--health-interval=1s", publish, PATIENT, *HARDENED, *options)
+    started = docker("run", *told, image, *arguments)
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
             yield Container(started, client)
@@ -143,6 +161,9 @@ class Project:
         """The description of a service's container."""
         return inspect(self.compose(*ALL_PROFILES, "ps", "--all", "--quiet", service))
 
+    def is_running(self, service: str) -> bool:
+        return bool(self.compose(*ALL_PROFILES, "ps", "--quiet", "--status=running", service))
+
     def client(self, port: str) -> httpx.Client:
         """For the port that this variable names."""
         return httpx.Client(base_url=f"http://127.0.0.1:{self.variables[port]}", timeout=60)
@@ -152,22 +173,26 @@ ALL_PROFILES = ("--profile=s3", "--profile=proxy")
 
 
 @contextmanager
-def up(*services: str, profile: str = "", target: str = "service") -> Iterator[Project]:
+def up(
+    *services: str, profile: str = "", target: str = "service", check: bool = True, **more: str
+) -> Iterator[Project]:
     """`docker compose up` until all is healthy; everything of it is deleted afterwards.
 
     Args:
         services: these and what they need; none: all of the profile.
         profile: none: the default.
         target: of the Dockerfile, for the service.
+        check: that it comes up.
+        more: variables of the compose file.
     """
     names = ("SERVICE_PORT", "S3_SERVICE_PORT", "PROXY_PORT")
     cores = os.cpu_count() or 1  # more than there are is an error
     variables = {name: str(free_port()) for name in names} | {"SERVICE_CPUS": str(min(2, cores))}
-    variables |= {"TAG": "test", "SERVICE_TARGET": target}
+    variables |= {"TAG": "test", "SERVICE_TARGET": target, **more}
     project = Project(f"garment-test-{uuid.uuid4().hex[:8]}", variables)
     profiles = [f"--profile={profile}"] if profile else []
     try:
-        project.compose(*profiles, "up", "--build", "--detach", *services)
+        project.compose(*profiles, "up", "--build", "--detach", *services, check=check)
         yield project
     finally:
         project.compose(*ALL_PROFILES, "down", "--volumes", "--timeout=5", check=False)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 import subprocess
 import time
 from pathlib import Path
@@ -12,12 +14,14 @@ import pytest
 
 from tests.integration.containers import (
     NEEDS_ENGINE,
+    README,
     ROOT,
     START_SECONDS,
     post_sample,
     up,
     wait_for,
 )
+from tests.integration.photos import check_photos, photos
 from tests.versions import other_version
 
 pytestmark = [*NEEDS_ENGINE, pytest.mark.timeout(900)]
@@ -27,6 +31,7 @@ def test_it_serves_the_bundled_model() -> None:
     with up() as project, project.client("SERVICE_PORT") as client:
         wait_for(client, "/health/ready", 200)
         assert post_sample(client).json()["label"] == "Ankle boot"
+        check_photos(client)
         host = project.container("service")["HostConfig"]
         assert host["ReadonlyRootfs"]
         assert host["CapDrop"] == ["ALL"]
@@ -46,17 +51,24 @@ def test_it_serves_a_release_from_s3_and_takes_the_next(tmp_path: Path) -> None:
         wait_for(client, "/health/ready", 200)
         assert post_sample(client).json()["label"] == "Ankle boot"
         assert project.container("publish")["State"]["ExitCode"] == 0
-        # Another one is published, and the service that runs takes it.
+        check_photos(client)
+        # Another one is published, as the README says, and the service that runs takes it.
         other_version(ROOT / "app/bundled/model.pt", "99.0.0", tmp_path / "model.pt")
         tmp_path.chmod(0o755)
-        there = ("--rm", "--no-deps", f"--volume={tmp_path}:/new:ro", "publish")
-        publish = ("publish", "/new/model.pt", "s3://models/garments")
-        project.compose("--profile=s3", "run", *there, *publish)
+        [line] = re.findall(r"^docker compose (--profile s3 run .*)$", README, re.MULTILINE)
+        assert "./runs/first:" in line
+        project.compose(*shlex.split(line.replace("./runs/first:", f"{tmp_path}:")))
         end = time.monotonic() + START_SECONDS
         while (answer := post_sample(client)).json()["model"]["version"] != "99.0.0":
             assert answer.is_success, answer.text
             assert time.monotonic() < end, project.logs()
             time.sleep(0.5)
+        # What `up` publishes is the first only: another `up` takes nothing back.
+        project.compose("--profile=s3", "up", "--detach", "--force-recreate", "service-s3")
+        wait_for(client, "/health/ready", 200)
+        assert post_sample(client).json()["model"]["version"] == "99.0.0"
+        said = project.compose("--profile=s3", "logs", "publish")
+        assert "names 99.0.0 already, and stays as it is" in said
         # S3 is gone, and the verified copy in the volume serves on, also after a start.
         project.compose("--profile=s3", "kill", "s3")
         assert post_sample(client).is_success
@@ -71,6 +83,12 @@ def test_it_calls_an_endpoint_through_the_proxy() -> None:
         answer = post_sample(client).json()
         assert answer["label"] == "Ankle boot"
         assert answer["model"]["variant"] == "local"
+        check_photos(client)
+        # Large photos have left small, whatever they came as.
+        sent = project.compose("--profile=proxy", "logs", "sagemaker")
+        sizes = [int(size) for size in re.findall(r"handing on: image/\w+, (\d+) bytes", sent)]
+        assert len(sizes) == len(photos()) + 1
+        assert max(sizes) < 100_000
         # Nothing is left that answers: told as such, and made good when the endpoint is back.
         project.compose("--profile=proxy", "kill", "endpoint")
         assert post_sample(client).status_code == 503
@@ -78,6 +96,28 @@ def test_it_calls_an_endpoint_through_the_proxy() -> None:
         project.compose("--profile=proxy", "start", "endpoint")
         wait_for(client, "/health/ready", 200)
         assert post_sample(client).json()["label"] == "Ankle boot"
+
+
+@pytest.mark.parametrize(("profile", "service"), [("s3", "service-s3"), ("proxy", "proxy")])
+def test_credentials_that_may_not_be_read_are_told(
+    profile: str, service: str, tmp_path: Path
+) -> None:
+    """Such as one's own of mode 0600: boto3 would look elsewhere for others."""
+    own = tmp_path / "credentials"
+    own.write_bytes((ROOT / "docker/compose/aws_credentials").read_bytes())
+    own.chmod(0o600)
+    tmp_path.chmod(0o755)
+    variables = {"AWS_CREDENTIALS": str(own)}
+    with up(service, profile=profile, check=False, **variables) as project:
+        said = project.compose(f"--profile={profile}", "logs", "credentials")
+        assert f"10001, may not read the file of AWS credentials, {own}: chmod a+r" in said
+        assert project.container("credentials")["State"]["ExitCode"] == 1
+        assert not project.is_running(service)
+        own.chmod(0o644)
+        project.compose(f"--profile={profile}", "up", "--detach", service)
+        port = "PROXY_PORT" if profile == "proxy" else "S3_SERVICE_PORT"
+        with project.client(port) as client:
+            wait_for(client, "/health/ready", 200)
 
 
 def test_the_example_credentials_can_be_replaced() -> None:
