@@ -64,6 +64,42 @@ def test_no_index_is_asked_where_none_is_needed(
     assert install.torch_source(system, url)[0] == []
 
 
+def test_where_the_cpus_build_is_asked_for_no_other_is_taken() -> None:
+    """As in the images; without an index, on purpose, pip is asked."""
+    for index, said in (
+        ("http://127.0.0.1:1", "cannot be reached"),
+        ("", "(TORCH_INDEX is empty)"),
+    ):
+        answer = subprocess.run(
+            [sys.executable, SCRIPT, "--no-index", "--dry-run", "no-such-package"],
+            env={**os.environ, "TORCH_INDEX": index, "TORCH_CPU_ONLY": "1"},
+            capture_output=True,
+            text=True,
+        )
+        assert answer.returncode != 0
+        assert said in answer.stdout + answer.stderr
+        assert ("no-such-package" in answer.stderr) == (index == "")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="no index is asked elsewhere")
+@pytest.mark.parametrize(("cuda", "status"), [("None", 0), ("'12.8'", 1)])
+def test_a_build_with_cuda_that_came_all_the_same_is_refused(
+    index: str, tmp_path: Path, cuda: str, status: int
+) -> None:
+    """Such as where the index is lost on the way."""
+    (tmp_path / "torch/__init__.py").write_text(f"class version:\n    cuda = {cuda}\n")
+    answer = subprocess.run(
+        [sys.executable, SCRIPT, "--no-index", "--dry-run", "pip"],
+        env={
+            **os.environ, "TORCH_INDEX": index, "TORCH_CPU_ONLY": "1", "PYTHONPATH": str(tmp_path)
+        },
+        capture_output=True,
+        text=True,
+    )  # fmt: skip
+    assert answer.returncode == status, answer.stderr
+    assert ("built for CUDA 12.8" in answer.stderr) == (status == 1)
+
+
 def test_pip_is_held_to_the_locked_versions() -> None:
     answer = subprocess.run(
         [sys.executable, SCRIPT, "--no-index", "pillow<1"],

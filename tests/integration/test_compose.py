@@ -56,8 +56,8 @@ def test_it_serves_a_release_from_s3_and_takes_the_next(tmp_path: Path) -> None:
         other_version(ROOT / "app/bundled/model.pt", "99.0.0", tmp_path / "model.pt")
         tmp_path.chmod(0o755)
         [line] = re.findall(r"^docker compose (--profile s3 run .*)$", README, re.MULTILINE)
-        assert "./runs/first:" in line
-        project.compose(*shlex.split(line.replace("./runs/first:", f"{tmp_path}:")))
+        assert "$PWD/runs/first:" in line
+        project.compose(*shlex.split(line.replace("$PWD/runs/first:", f"{tmp_path}:")))
         end = time.monotonic() + START_SECONDS
         while (answer := post_sample(client)).json()["model"]["version"] != "99.0.0":
             assert answer.is_success, answer.text
