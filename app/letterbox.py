@@ -14,6 +14,7 @@ from app.images import MAX_EDGE
 
 LARGEST_EDGE = 2 * MAX_EDGE
 """What is larger is shrunk to this first: two steps are faster then."""
+
 WHITE = 240
 BLACK = 16
 """Levels of 0 to 255 from which on a border is white, and up to which it is black."""
