@@ -61,6 +61,7 @@ class Diagnosis:
         report: Callable[[Finding], None],
         *,
         stop: bool = True,
+        fresh: bool = True,
         every: int = SAMPLE_EVERY,
     ) -> None:
         """Begin to watch; `close` ends it.
@@ -69,9 +70,12 @@ class Diagnosis:
             network: the network itself, not a DistributedDataParallel around it.
             report: called with each finding, before the run is stopped.
             stop: False turns the rules that stop the run into warnings.
+            fresh: False for weights that another run has trained: their first loss may be as low
+                as it likes, or as high on images that are new to them.
             every: look at gradients and activations in each step that this divides.
         """
         self._network, self._report, self._stop, self._every = network, report, stop, every
+        self._fresh = fresh
         self._sampler = ForwardSampler(network)
         self._last = [item for item in network.parameters() if item.requires_grad][-1]
         self._step = 0
@@ -87,7 +91,7 @@ class Diagnosis:
     def check_start(self, loss: float, classes: int) -> None:
         """After the very first forward pass, with its loss (cross-entropy, in nats)."""
         self._classes = classes
-        if math.isfinite(loss):  # otherwise check_step has more to say
+        if self._fresh and math.isfinite(loss):  # otherwise check_step has more to say
             variances = self._sampler.variances
             self._found("poor_initialisation", rules.poor_initialisation(loss, classes, variances))
 

@@ -137,7 +137,8 @@ def _train(options: Options, group: Processes) -> int:
     options.output.mkdir(parents=True, exist_ok=True)
     diagnosis = None
     if options.diagnose != "off":
-        diagnosis = Diagnosis(network, report, stop=options.diagnose == "stop")
+        stop, fresh = options.diagnose == "stop", options.start_from is None
+        diagnosis = Diagnosis(network, report, stop=stop, fresh=fresh)
     with Profile(options.profile if group.is_first else None) as profile:
         trainer = Trainer(network, mixture, valid, options, group, diagnosis, profile, precision)
         if diagnosis is not None:

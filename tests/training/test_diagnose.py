@@ -277,6 +277,15 @@ def test_a_first_loss_that_is_too_good_is_found():
     assert "give the answers away" in findings[0].message
 
 
+@pytest.mark.parametrize("loss", [0.01, 50.0])
+def test_trained_weights_are_not_judged_as_an_initialisation(loss):
+    findings: list[Finding] = []
+    diagnosis = Diagnosis(small_network(), findings.append, fresh=False)
+    diagnosis.check_start(loss, 10)
+    diagnosis.close()
+    assert findings == []
+
+
 def test_a_resumed_run_goes_on_the_same(tmp_path):
     def start() -> Run:
         images, labels = stripes(288, noise=2.0)

@@ -145,15 +145,19 @@ def test_resuming_with_other_hyperparameters_is_refused(data: Path, tmp_path: Pa
 
 
 def test_a_run_starts_from_the_result_of_another(
-    data: Path, make_tree: Callable[..., Path], tmp_path: Path
+    data: Path,
+    make_tree: Callable[..., Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    run(flags(data, tmp_path / "first", epochs=3, augment=0))
+    run(flags(data, tmp_path / "first", epochs=10, augment=0))
     make_tree("data/train", {"other": 8})
     make_tree("data/valid", {"other": 2}, first=100)
     more = flags(data, tmp_path / "more", epochs=1, learning_rate=0, start_from=tmp_path / "first")
 
     assert run(more) == 0
 
+    assert "poor_initialisation" not in capsys.readouterr().err
     before, after = weights(tmp_path / "first"), weights(tmp_path / "more")
     assert torch.equal(before["conv1.weight"], after["conv1.weight"])
     assert after["fc.weight"].shape == (11, 512)
