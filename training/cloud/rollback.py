@@ -1,10 +1,11 @@
 """Bring back the endpoint config that was in service before.
 
 Which one that is, `deploy` has noted in a tag on the config that is in service now; where there is
-no such tag, it is the newest config of the endpoint that is older. Traffic moves as in an update:
-by a canary under the alarms, but for those that are on already, which would stop this too. At last
-the golden images of the model that is back are sent. Configs that were rolled back stay, and can be
-deployed again. Another rollback goes one further back; --to names the config, and can be repeated.
+no such tag, it is the newest config of the endpoint that is older. It shows the price by the hour,
+and asks. Traffic moves as in an update: by a canary under the alarms, but for those that are on
+already, which would stop this too. At last the golden images of the model that is back are sent.
+Configs that were rolled back stay, and can be deployed again. Another rollback goes one further
+back; --to names the config, and can be repeated.
 
     python -m training cloud rollback garments
     python -m training cloud rollback garments --to garments-1-0-0-1a2b3c4d --at-once --yes
@@ -26,11 +27,17 @@ from training.cloud.endpoint.arguments import (
     add_yes,
     canary_of,
 )
+from training.cloud.endpoint.costs import hourly_costs
 from training.cloud.endpoint.golden import check_golden
 from training.cloud.endpoint.releases import fetch_release
 from training.cloud.endpoint.requests import Instances, Serverless
 from training.cloud.endpoint.rollout import check_kind, is_needed, update, wait_for_service
-from training.cloud.endpoint.scaling import clear_scaling, scaling_now, set_scaling
+from training.cloud.endpoint.scaling import (
+    clear_scaling,
+    most_machines,
+    scaling_now,
+    set_scaling,
+)
 from training.cloud.endpoint.state import (
     configs_of,
     existing_endpoint,
@@ -75,7 +82,10 @@ def run(arguments: argparse.Namespace) -> int:
     if needed:
         check_kind(calls, found, hardware, ", or name a config of machines with --to")
     print(f"{endpoint}: from {current} to {wanted}, {why}")
+    most = most_machines(calls, endpoint, None)
+    print(f"costs, until it is deleted: {hourly_costs(calls, hardware, most=most)}")
     if needed and not (arguments.yes or calls.dry_run or ask("Roll back?")):
+        print("nothing was changed")
         return 1
     scaling = scaling_now(calls, endpoint)
     if needed:

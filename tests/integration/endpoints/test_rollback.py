@@ -65,7 +65,10 @@ def test_rollback_asks(cloud, monkeypatch):
     cloud.deploy("2")
     current = cloud.endpoint()["EndpointConfigName"]
     monkeypatch.setattr("sys.stdin", Terminal("n\n"))
-    assert cloud.run("rollback", "garments")[0] == 1
+    status, out, _ = cloud.run("rollback", "garments")
+    assert status == 1
+    assert "costs, until it is deleted: 1 x ml.c5.xlarge by the hour" in out
+    assert "nothing was changed" in out
     assert cloud.endpoint()["EndpointConfigName"] == current
 
 
@@ -99,5 +102,6 @@ def test_rollback_over_a_change_of_machines_keeps_the_scaling(cloud):
     cloud.deploy("1", "--instance-type", "ml.c5.2xlarge", *scaling)
     status, out, _ = cloud.run("rollback", "garments", "--yes")
     assert status == 0
+    assert "1 x ml.c5.xlarge, up to 3 with the load, by the hour" in out
     assert "scaling: 1 to 3 machines, 300 requests a minute for each" in out
     assert "endpoint/garments/variant/AllTraffic" in cloud.left()
