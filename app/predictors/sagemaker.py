@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from app.artifact import CATEGORIES
 from app.calls import Caller
+from app.credentials import told_of_unreadable
 from app.endpoint import SERVING, Endpoint, Failure, Invoked
 from app.errors import EndpointError, EndpointFailed, EndpointRefused, NotReady
 from app.images import decode
@@ -82,7 +83,8 @@ class SageMakerPredictor:
                     return cls(endpoint, caller, model, settings)
             except Failure as failure:
                 if isinstance(failure.error, EndpointRefused):
-                    raise PredictorError(failure.error.detail) from failure
+                    detail = failure.error.detail + told_of_unreadable()
+                    raise PredictorError(detail) from failure
                 state = failure.error.detail
             if state != told:
                 _log.warning("waiting for the endpoint %s: %s", endpoint.name, state)

@@ -16,6 +16,7 @@ import boto3
 from botocore import exceptions as boto
 from botocore.config import Config
 
+from app.credentials import told_of_unreadable
 from app.store.errors import (
     BrokenOffError,
     DeniedError,
@@ -174,7 +175,7 @@ def _explain(error: Exception, location: Location) -> StoreError:
     if isinstance(error, _NO_CREDENTIALS):
         return StoreError(
             f"{location}: no AWS credentials ({error}). Give the machine or task a role, or set "
-            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE."
+            f"AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE.{told_of_unreadable()}"
         )
     if isinstance(error, _EXPIRED_SESSIONS):
         return StoreError(f"{location}: the AWS login has expired ({error}). Log in again.")
