@@ -13,9 +13,10 @@ from training import metrics
 from training.curves import AcceptancePoint, SetSize, acceptance, set_sizes
 from training.datasets import OTHER, Split, sources_of, split_path
 from training.errors import DataError
-from training.metrics import CalibrationBin, ClassFigures, Confusion, Integers
+from training.metrics import ClassFigures, Confusion, Integers
 from training.prediction import Predictions
-from training.significance import Interval, calibration_error_by_chance, wilson_interval
+from training.reliability import CalibrationBin, calibration_error_by_chance, reliability
+from training.significance import Interval, wilson_interval
 
 
 class _Frozen(BaseModel):
@@ -146,7 +147,7 @@ def measure(
     ours = labels < len(CATEGORIES)
     known, truth = answers.of(ours), labels[ours]
     first, confidence = known.probabilities.argmax(axis=1), known.probabilities.max(axis=1)
-    bins = metrics.reliability(known.probabilities, truth)
+    bins = reliability(known.probabilities, truth)
     rejected = metrics.is_rejected(answers, limits)
     wrong = metrics.worst_mistakes(answers.probabilities, labels, examples)
     rejects = artifact.card.can_reject

@@ -31,8 +31,7 @@ from app.artifact import (
     RejectionFigures,
     ReviewFigures,
 )
-
-CALIBRATION_BINS = 15
+from training.reliability import expected_calibration_error, reliability
 
 GARMENTS_FOUND = 0.95
 """Share of the garments that are accepted where the false positive rate is read off."""
@@ -63,19 +62,6 @@ class ClassFigures(_Frozen):
     false_positives: int
     true_negatives: int
     false_negatives: int
-
-
-class CalibrationBin(_Frozen):
-    """The answers whose confidence lies above `low` and not above `high`.
-
-    `confidence` and `accuracy` are their means; null when there are none.
-    """
-
-    low: float
-    high: float
-    count: int
-    confidence: float | None
-    accuracy: float | None
 
 
 class Mistake(_Frozen):
@@ -263,41 +249,6 @@ def per_class(answers: Integers, labels: Integers) -> list[ClassFigures]:
         )
         for index in _IDS
     ]
-
-
-def reliability(
-    probabilities: Floats, labels: Integers, bins: int = CALIBRATION_BINS
-) -> list[CalibrationBin]:
-    """Confidence against accuracy in `bins` bins of equal width."""
-    confidence = probabilities.max(axis=1).astype(np.float64)
-    right = probabilities.argmax(axis=1) == labels
-    # Above the lower edge, up to the upper one; rounding may put a confidence just above 1.
-    place = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
-    result = []
-    for index in range(bins):
-        inside = place == index
-        count = int(inside.sum())
-        result.append(
-            CalibrationBin(
-                low=index / bins,
-                high=(index + 1) / bins,
-                count=count,
-                confidence=float(confidence[inside].mean()) if count else None,
-                accuracy=float(right[inside].mean()) if count else None,
-            )
-        )
-    return result
-
-
-def expected_calibration_error(bins: list[CalibrationBin]) -> float:
-    """Mean distance of confidence and accuracy over the bins, weighted by their counts."""
-    total = sum(entry.count for entry in bins)
-    distances = (
-        entry.count * abs(entry.confidence - entry.accuracy)
-        for entry in bins
-        if entry.confidence is not None and entry.accuracy is not None
-    )
-    return sum(distances) / total
 
 
 def worst_mistakes(probabilities: Floats, labels: Integers, limit: int) -> list[Mistake]:

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-
-from training.metrics import CalibrationBin
 
 Interval = tuple[float, float]
 """The ends between which a share lies with 95 % confidence."""
@@ -25,22 +22,6 @@ def wilson_interval(share: float, count: int) -> Interval:
     half = z / scale * math.sqrt(share * (1 - share) / count + z**2 / (4 * count**2))
     # It holds the share itself, also where rounding would leave 1.0 just outside.
     return max(0.0, min(share, middle - half)), min(1.0, max(share, middle + half))
-
-
-def calibration_error_by_chance(bins: Sequence[CalibrationBin]) -> float:
-    """The ECE to expect of a model whose confidences are right, on as many answers.
-
-    Of `n` answers that are right with probability `c` each, the share that is right lies off `c`
-    by sqrt(2 c (1 - c) / (pi n)) on average: the mean of the distance of a normal distribution.
-    """
-    total = sum(entry.count for entry in bins)
-    distances = (
-        entry.count
-        * math.sqrt(2 * entry.confidence * (1 - entry.confidence) / math.pi / entry.count)
-        for entry in bins
-        if entry.confidence is not None and entry.confidence < 1
-    )
-    return sum(distances) / total
 
 
 def mcnemar_p(right: NDArray[np.bool_], also_right: NDArray[np.bool_]) -> float:

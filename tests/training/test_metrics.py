@@ -4,15 +4,9 @@ import numpy as np
 import pytest
 
 from app.artifact import BACKGROUNDS, CATEGORIES, Background, Calibration
+from tests.training.answers import sure
 from training import metrics
 from training.metrics import Answers
-
-
-def sure(answers: list[int], confidence: float = 0.91) -> np.ndarray:
-    """Probabilities `[N, 10]` that give these answers, each with this confidence."""
-    rows = np.full((len(answers), 10), (1 - confidence) / 9)
-    rows[np.arange(len(answers)), answers] = confidence
-    return rows
 
 
 def limits(**changed: float) -> dict[Background, Calibration]:
@@ -140,32 +134,6 @@ def test_per_class_has_no_figure_where_there_is_nothing_to_measure() -> None:
     assert (entries[0].precision, entries[0].recall, entries[0].f1) == (None, 0, 0)  # never said
     assert (entries[3].precision, entries[3].recall) == (0, None)  # no images
     assert (entries[9].precision, entries[9].recall, entries[9].f1) == (None, None, None)
-
-
-def test_a_calibrated_model_has_no_calibration_error() -> None:
-    labels = np.array([1] * 8 + [0] * 2)
-    bins = metrics.reliability(sure([1] * 10, 0.8), labels)
-    assert metrics.expected_calibration_error(bins) == pytest.approx(0)
-    full = [entry for entry in bins if entry.count]
-    assert len(full) == 1
-    assert full[0].low < 0.8 <= full[0].high
-    assert (full[0].confidence, full[0].accuracy) == (pytest.approx(0.8), pytest.approx(0.8))
-
-
-def test_bins_hold_every_answer_also_at_the_edges() -> None:
-    confidences = [0.2, 1 / 3, 0.4, 1.0, np.nextafter(1.0, 2.0)]
-    rows = np.concatenate([sure([0], confidence) for confidence in confidences])
-    bins = metrics.reliability(rows, np.zeros(5, dtype=int))
-    assert len(bins) == 15
-    assert sum(entry.count for entry in bins) == 5
-    assert bins[-1].count == 2
-    assert bins[0].confidence is None
-
-
-def test_calibration_error_weighs_bins_by_their_answers() -> None:
-    rows = np.concatenate([sure([0, 0, 0], 0.9), sure([0], 0.5)])
-    bins = metrics.reliability(rows, np.array([0, 0, 0, 1]))
-    assert metrics.expected_calibration_error(bins) == pytest.approx(0.75 * 0.1 + 0.25 * 0.5)
 
 
 def test_worst_mistakes_are_the_surest_wrong_answers() -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from training import metrics, significance
+from training import significance
 
 
 def test_the_interval_of_an_accuracy() -> None:
@@ -32,23 +32,3 @@ def test_mcnemar_counts_exactly_where_floats_would_overflow() -> None:
     right, other = np.arange(4000) < 2000, np.arange(4000) >= 2000
     assert significance.mcnemar_p(right, other) == 1.0
     assert significance.mcnemar_p(np.ones(4000, bool), np.zeros(4000, bool)) == pytest.approx(0)
-
-
-@pytest.mark.parametrize("count", [50, 1000])
-def test_a_model_whose_confidences_are_right_still_has_a_calibration_error(count: int) -> None:
-    random = np.random.default_rng(0)
-    confidence = random.uniform(0.3, 1.0, count)
-    probabilities = np.repeat((1 - confidence)[:, None] / 9, 10, axis=1)
-    probabilities[:, 0] = confidence
-    errors = []
-    for _ in range(200):
-        labels = np.where(random.random(count) < confidence, 0, 1)
-        bins = metrics.reliability(probabilities, labels)
-        errors.append(metrics.expected_calibration_error(bins))
-    expected = significance.calibration_error_by_chance(bins)
-    assert expected == pytest.approx(np.mean(errors), rel=0.1)
-
-
-def test_sure_answers_leave_nothing_to_chance() -> None:
-    bins = metrics.reliability(np.eye(10), np.arange(10))
-    assert significance.calibration_error_by_chance(bins) == 0

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from app.artifact import BACKGROUNDS
 from training.calibrate import ACCEPTED_ACCURACY, COVERAGE
 from training.evaluation import Evaluation
-from training.metrics import CALIBRATION_BINS, GARMENTS_FOUND
+from training.metrics import GARMENTS_FOUND
+from training.reliability import CALIBRATION_BINS
 from training.reports.page import Finding, Section, Table, Text, listed, with_interval
 from training.significance import FEW
 from training.wording import percent
