@@ -15,15 +15,9 @@ from app import errors
 from app.body import Upload
 from app.disconnect import unless_disconnected
 from app.predictors import Answer
+from app.presentation import explanation, prediction_fields, to_json
 from app.problems import problem
-from app.schemas import (
-    BatchItem,
-    ImagePrediction,
-    Prediction,
-    explanation,
-    prediction_fields,
-    to_json,
-)
+from app.schemas import BatchItem, ImagePrediction, Prediction
 from app.service import Service
 
 _log = logging.getLogger(__name__)

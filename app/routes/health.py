@@ -5,8 +5,9 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 
 from app.errors import NotReady
+from app.presentation import identity
 from app.problems import problem_responses
-from app.schemas import Live, Ready, identity
+from app.schemas import Live, Ready
 from app.service import service_of
 from app.telemetry import CONTENT_TYPE
 

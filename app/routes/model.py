@@ -5,8 +5,9 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 
 from app.errors import NotReady
+from app.presentation import description
 from app.problems import problem_responses
-from app.schemas import ModelDescription, description
+from app.schemas import ModelDescription
 from app.service import service_of
 
 router = APIRouter(tags=["model"])

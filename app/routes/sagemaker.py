@@ -18,7 +18,8 @@ from app.invocation import (
     read_wishes,
     wants_lines,
 )
-from app.schemas import BatchPrediction, description, to_json
+from app.presentation import description, to_json
+from app.schemas import BatchPrediction
 from app.service import service_of
 from app.settings import MIB
 
