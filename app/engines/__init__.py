@@ -1,10 +1,7 @@
-"""Engines run one batch. Another one than TorchScript or OpenVINO is added here, nowhere else."""
+"""Engines run one batch; this is what they have in common. `app.engines.loading` chooses one."""
 
 from __future__ import annotations
 
-import logging
-import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -12,23 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from app.artifact import CATEGORIES, Artifact, Background, Golden
-from app.cpu import is_fast_at_bfloat16, is_fast_at_int8
-from app.images import decode
-
-GOLDEN_TOLERANCE = 0.02
-"""Largest difference to a golden image's probabilities."""
-
-MAX_PARALLEL = 8
-"""Inferences at the same time, at most."""
+from app.artifact import Background
 
 EngineChoice = Literal["auto", "torchscript", "openvino"]
 EnginePrecision = Literal["float32", "bfloat16", "int8"]
 
 Pixels = NDArray[np.uint8]
 """uint8 RGB `[H, W, 3]`."""
-
-_log = logging.getLogger(__name__)
 
 
 class EngineError(Exception):
@@ -84,168 +71,3 @@ class Engine(Protocol):
 
     def explain(self, image: Pixels, class_id: int) -> Explanation:
         """Where in a prepared image the evidence for a category is; costs as much as 20 images."""
-
-
-def load_engine(
-    artifact: Artifact,
-    precision: EnginePrecision | None,
-    threads: int,
-    batch_size: int,
-    choice: EngineChoice = "torchscript",
-) -> Engine:
-    """Load `artifact`, warmed up and proven on its golden images.
-
-    Args:
-        artifact: a verified one.
-        precision: None for the one that the processor and the engine are fastest in. One that
-            answers the golden images wrong is not taken, but the next better one.
-        threads: of all inferences together.
-        batch_size: the largest batch that will be run.
-        choice: `auto` takes OpenVINO where it is installed and answers right, else TorchScript.
-
-    Raises:
-        EngineError: it cannot be loaded or answers wrong in float32 as well.
-    """
-    if choice != "torchscript":
-        try:
-            return _openvino(artifact, precision, threads, batch_size)
-        except _NotInstalled as error:
-            if choice != "auto":
-                raise EngineError(str(error)) from error
-        except EngineError as error:
-            if choice != "auto":
-                raise
-            _log.warning("TorchScript is used instead of OpenVINO: %s", error)
-    return _torchscript(artifact, precision, threads, batch_size)
-
-
-class _NotInstalled(Exception):
-    """The package that an engine needs is not there."""
-
-
-def _torchscript(
-    artifact: Artifact, precision: EnginePrecision | None, threads: int, batch_size: int
-) -> Engine:
-    """The engine of `app.engines.torchscript`, proven."""
-    # Before torch loads OpenMP: threads that spin while they wait are ruinous where something else
-    # uses the processor (start-up 75 s instead of 6 s beside a training run on two cores).
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    try:
-        from app.engines.torchscript import TorchScriptEngine
-    except ModuleNotFoundError as error:
-        if error.name != "torch":
-            raise
-        raise EngineError("the engine torchscript needs torch, which is not installed") from error
-
-    def build(precision: EnginePrecision) -> Engine:
-        if precision == "int8":
-            raise EngineError("TorchScript does not compute in int8; OpenVINO does")
-        return TorchScriptEngine(artifact, precision, threads, _parallel(threads))
-
-    return _proven(build, artifact, _order(precision, can_int8=False), batch_size)
-
-
-def _openvino(
-    artifact: Artifact, precision: EnginePrecision | None, threads: int, batch_size: int
-) -> Engine:
-    """The engine of `app.engines.openvino`, proven."""
-    try:
-        from app.engines.openvino import OpenVINOEngine
-    except ImportError as error:
-        if isinstance(error, ModuleNotFoundError) and error.name == "openvino":
-            raise _NotInstalled(
-                "the engine openvino needs the package openvino, which is not installed: "
-                "pip install openvino"
-            ) from error
-        raise EngineError(f"the package openvino cannot be imported: {error}") from error
-    if precision == "int8" and artifact.ranges is None:
-        raise EngineError(
-            f"{artifact.path}: was exported before int8 was known, and does not say in which "
-            "ranges its layers compute: export it again, or take another GARMENT_PRECISION"
-        )
-
-    def build(precision: EnginePrecision) -> Engine:
-        return OpenVINOEngine(artifact, precision, threads, _parallel(threads))
-
-    order = _order(precision, can_int8=artifact.ranges is not None)
-    try:
-        return _proven(build, artifact, order, batch_size)
-    except EngineError:
-        raise
-    except Exception as error:  # whatever it stumbles over, there is another engine
-        said = " ".join(str(error).split())[:300]  # a trace of C++ may follow
-        raise EngineError(f"{artifact.path}: OpenVINO cannot run it: {said}") from error
-
-
-def _parallel(threads: int) -> int:
-    """Inferences at a time: of one thread each, since threads that share one wait for each other.
-
-    Only up to so many as Python can feed.
-    """
-    return min(threads, MAX_PARALLEL)
-
-
-def _order(precision: EnginePrecision | None, *, can_int8: bool) -> list[EnginePrecision]:
-    """The precisions to be tried, the fastest first; float32 is the last resort."""
-    if precision is not None:
-        return list(dict.fromkeys([precision, "float32"]))
-    order: list[EnginePrecision] = []
-    if can_int8 and is_fast_at_int8():
-        order.append("int8")
-    if is_fast_at_bfloat16():
-        order.append("bfloat16")
-    return [*order, "float32"]
-
-
-def _proven(
-    build: Callable[[EnginePrecision], Engine],
-    artifact: Artifact,
-    order: list[EnginePrecision],
-    batch_size: int,
-) -> Engine:
-    """The first engine in `order` that answers the golden images right, warmed up."""
-    reasons: list[str] = []
-    for precision in order:
-        engine = build(precision)
-        wrong = mismatches(engine, artifact.golden)
-        if not wrong:
-            if reasons:
-                _log.warning("%s is used, because %s", precision, "; ".join(reasons))
-            warm_up(engine, batch_size)
-            return engine
-        reasons.append(f"in {precision} {wrong[0]}")
-    raise EngineError(f"{artifact.path}: the model answers its own golden images wrong: {wrong[0]}")
-
-
-def mismatches(engine: Engine, golden: list[Golden]) -> list[str]:
-    """One sentence for each golden image that `engine` answers otherwise than it should.
-
-    Each is asked alone and with the others, which an engine may compute in two ways.
-    """
-    prepared = [engine.prepare(decode(image.png).image) for image in golden]
-    answers = [engine.run([image])[0] for image in prepared] + engine.run(prepared)
-    found = []
-    for number, (image, scores) in enumerate(zip(golden * 2, answers, strict=True)):
-        label = CATEGORIES[int(np.argmax(scores.probabilities))]
-        pairs = zip(scores.probabilities, image.probabilities, strict=True)
-        difference = max(abs(ours - theirs) for ours, theirs in pairs)
-        if label != image.label or not difference <= GOLDEN_TOLERANCE:
-            found.append(
-                f"golden image {number % len(golden)} is {label} instead of {image.label}, its "
-                f"probabilities differ by up to {difference:.3f}"
-            )
-    return found
-
-
-def warm_up(engine: Engine, batch_size: int) -> None:
-    """Run what real requests will look like, so that no user waits for a first run.
-
-    The first runs of each kind compile: square images and others, one and several.
-    """
-    noise = np.random.default_rng(0).integers(0, 256, (448, 448, 3), dtype=np.uint8)
-    square, tall = (
-        engine.prepare(Image.fromarray(part)) for part in (noise[:28, :28], noise[:, :336])
-    )
-    for batch in ([square], [tall], [square, tall], [square] * batch_size):
-        engine.run(batch)
-        engine.run(batch)

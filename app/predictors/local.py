@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from app.artifact import Artifact, ArtifactError
 from app.batching import Batcher
 from app.cpu import available_cores
-from app.engines import Engine, EngineError, Explanation, Pixels, Scores, load_engine
+from app.engines import Engine, EngineError, Explanation, Pixels, Scores
+from app.engines.loading import load_engine
 from app.heatmap import heatmap_png, input_png
 from app.images import decode
 from app.letterbox import LARGEST_EDGE

@@ -8,7 +8,9 @@ import pytest
 import torch
 
 from app.artifact import Artifact
-from app.engines import EngineError, Pixels, load_engine, mismatches
+from app.engines import EngineError, Pixels
+from app.engines.loading import load_engine
+from app.engines.proof import mismatches
 from app.engines.torchscript import TorchScriptEngine
 from tests.app.conftest import make_model, write_artifact
 
@@ -66,7 +68,7 @@ def test_where_bfloat16_answers_wrong_float32_is_used(
 ) -> None:
     # Between what float32 (2e-7) and bfloat16 (5e-4 to 2e-3) move a probability by here.
     sharp = write_artifact(tmp_path / "model.pt", temperature=0.1)
-    monkeypatch.setattr("app.engines.GOLDEN_TOLERANCE", 2e-4)
+    monkeypatch.setattr("app.engines.proof.GOLDEN_TOLERANCE", 2e-4)
     with caplog.at_level(logging.WARNING):
         engine = load_engine(sharp, "bfloat16", threads=1, batch_size=1)
     assert engine.precision == "float32"

@@ -16,15 +16,14 @@ from PIL import Image
 from app.artifact import Artifact, load_module, open_artifact
 from app.cpu import is_fast_at_bfloat16, is_fast_at_int8
 from app.engines import (
-    GOLDEN_TOLERANCE,
     Engine,
     EngineError,
     Pixels,
     Scores,
-    load_engine,
-    mismatches,
 )
+from app.engines.loading import load_engine
 from app.engines.openvino import OpenVINOEngine
+from app.engines.proof import GOLDEN_TOLERANCE, mismatches
 from app.engines.torchscript import TorchScriptEngine
 from app.images import decode
 from app.letterbox import backgrounds
@@ -187,7 +186,7 @@ def test_an_artifact_without_ranges_cannot_be_run_in_int8(artifact: Artifact) ->
 def test_torch_is_not_needed(artifact: Artifact) -> None:
     code = (
         "import sys; sys.modules['torch'] = None; from pathlib import Path;"
-        "from app.artifact import open_artifact; from app.engines import load_engine;"
+        "from app.artifact import open_artifact; from app.engines.loading import load_engine;"
         f"artifact = open_artifact(Path({str(artifact.path)!r}));"
         "print(load_engine(artifact, None, 1, 2, 'auto').name)"
     )

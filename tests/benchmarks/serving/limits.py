@@ -26,7 +26,8 @@ from report import BOTH
 
 from app.artifact import open_artifact
 from app.cpu import available_cores
-from app.engines import Engine, Pixels, load_engine
+from app.engines import Engine, Pixels
+from app.engines.loading import load_engine
 from app.images import decode
 from app.settings import load_settings
 

@@ -1,0 +1,148 @@
+"""Choosing an engine. Another one than TorchScript or OpenVINO is added here, nowhere else."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+
+from app.artifact import Artifact
+from app.cpu import is_fast_at_bfloat16, is_fast_at_int8
+from app.engines import Engine, EngineChoice, EngineError, EnginePrecision
+from app.engines.proof import mismatches, warm_up
+
+MAX_PARALLEL = 8
+"""Inferences at the same time, at most."""
+
+_log = logging.getLogger(__name__)
+
+
+def load_engine(
+    artifact: Artifact,
+    precision: EnginePrecision | None,
+    threads: int,
+    batch_size: int,
+    choice: EngineChoice = "torchscript",
+) -> Engine:
+    """Load `artifact`, warmed up and proven on its golden images.
+
+    Args:
+        artifact: a verified one.
+        precision: None for the one that the processor and the engine are fastest in. One that
+            answers the golden images wrong is not taken, but the next better one.
+        threads: of all inferences together.
+        batch_size: the largest batch that will be run.
+        choice: `auto` takes OpenVINO where it is installed and answers right, else TorchScript.
+
+    Raises:
+        EngineError: it cannot be loaded or answers wrong in float32 as well.
+    """
+    if choice != "torchscript":
+        try:
+            return _openvino(artifact, precision, threads, batch_size)
+        except _NotInstalled as error:
+            if choice != "auto":
+                raise EngineError(str(error)) from error
+        except EngineError as error:
+            if choice != "auto":
+                raise
+            _log.warning("TorchScript is used instead of OpenVINO: %s", error)
+    return _torchscript(artifact, precision, threads, batch_size)
+
+
+class _NotInstalled(Exception):
+    """The package that an engine needs is not there."""
+
+
+def _torchscript(
+    artifact: Artifact, precision: EnginePrecision | None, threads: int, batch_size: int
+) -> Engine:
+    """The engine of `app.engines.torchscript`, proven."""
+    # Before torch loads OpenMP: threads that spin while they wait are ruinous where something else
+    # uses the processor (start-up 75 s instead of 6 s beside a training run on two cores).
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    try:
+        from app.engines.torchscript import TorchScriptEngine
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise EngineError("the engine torchscript needs torch, which is not installed") from error
+
+    def build(precision: EnginePrecision) -> Engine:
+        if precision == "int8":
+            raise EngineError("TorchScript does not compute in int8; OpenVINO does")
+        return TorchScriptEngine(artifact, precision, threads, _parallel(threads))
+
+    return _proven(build, artifact, _order(precision, can_int8=False), batch_size)
+
+
+def _openvino(
+    artifact: Artifact, precision: EnginePrecision | None, threads: int, batch_size: int
+) -> Engine:
+    """The engine of `app.engines.openvino`, proven."""
+    try:
+        from app.engines.openvino import OpenVINOEngine
+    except ImportError as error:
+        if isinstance(error, ModuleNotFoundError) and error.name == "openvino":
+            raise _NotInstalled(
+                "the engine openvino needs the package openvino, which is not installed: "
+                "pip install openvino"
+            ) from error
+        raise EngineError(f"the package openvino cannot be imported: {error}") from error
+    if precision == "int8" and artifact.ranges is None:
+        raise EngineError(
+            f"{artifact.path}: was exported before int8 was known, and does not say in which "
+            "ranges its layers compute: export it again, or take another GARMENT_PRECISION"
+        )
+
+    def build(precision: EnginePrecision) -> Engine:
+        return OpenVINOEngine(artifact, precision, threads, _parallel(threads))
+
+    order = _order(precision, can_int8=artifact.ranges is not None)
+    try:
+        return _proven(build, artifact, order, batch_size)
+    except EngineError:
+        raise
+    except Exception as error:  # whatever it stumbles over, there is another engine
+        said = " ".join(str(error).split())[:300]  # a trace of C++ may follow
+        raise EngineError(f"{artifact.path}: OpenVINO cannot run it: {said}") from error
+
+
+def _parallel(threads: int) -> int:
+    """Inferences at a time: of one thread each, since threads that share one wait for each other.
+
+    Only up to so many as Python can feed.
+    """
+    return min(threads, MAX_PARALLEL)
+
+
+def _order(precision: EnginePrecision | None, *, can_int8: bool) -> list[EnginePrecision]:
+    """The precisions to be tried, the fastest first; float32 is the last resort."""
+    if precision is not None:
+        return list(dict.fromkeys([precision, "float32"]))
+    order: list[EnginePrecision] = []
+    if can_int8 and is_fast_at_int8():
+        order.append("int8")
+    if is_fast_at_bfloat16():
+        order.append("bfloat16")
+    return [*order, "float32"]
+
+
+def _proven(
+    build: Callable[[EnginePrecision], Engine],
+    artifact: Artifact,
+    order: list[EnginePrecision],
+    batch_size: int,
+) -> Engine:
+    """The first engine in `order` that answers the golden images right, warmed up."""
+    reasons: list[str] = []
+    for precision in order:
+        engine = build(precision)
+        wrong = mismatches(engine, artifact.golden)
+        if not wrong:
+            if reasons:
+                _log.warning("%s is used, because %s", precision, "; ".join(reasons))
+            warm_up(engine, batch_size)
+            return engine
+        reasons.append(f"in {precision} {wrong[0]}")
+    raise EngineError(f"{artifact.path}: the model answers its own golden images wrong: {wrong[0]}")

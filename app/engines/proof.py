@@ -1,0 +1,47 @@
+"""What an engine has to show before it is used: that it answers the golden images right."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image
+
+from app.artifact import CATEGORIES, Golden
+from app.engines import Engine
+from app.images import decode
+
+GOLDEN_TOLERANCE = 0.02
+"""Largest difference to a golden image's probabilities."""
+
+
+def mismatches(engine: Engine, golden: list[Golden]) -> list[str]:
+    """One sentence for each golden image that `engine` answers otherwise than it should.
+
+    Each is asked alone and with the others, which an engine may compute in two ways.
+    """
+    prepared = [engine.prepare(decode(image.png).image) for image in golden]
+    answers = [engine.run([image])[0] for image in prepared] + engine.run(prepared)
+    found = []
+    for number, (image, scores) in enumerate(zip(golden * 2, answers, strict=True)):
+        label = CATEGORIES[int(np.argmax(scores.probabilities))]
+        pairs = zip(scores.probabilities, image.probabilities, strict=True)
+        difference = max(abs(ours - theirs) for ours, theirs in pairs)
+        if label != image.label or not difference <= GOLDEN_TOLERANCE:
+            found.append(
+                f"golden image {number % len(golden)} is {label} instead of {image.label}, its "
+                f"probabilities differ by up to {difference:.3f}"
+            )
+    return found
+
+
+def warm_up(engine: Engine, batch_size: int) -> None:
+    """Run what real requests will look like, so that no user waits for a first run.
+
+    The first runs of each kind compile: square images and others, one and several.
+    """
+    noise = np.random.default_rng(0).integers(0, 256, (448, 448, 3), dtype=np.uint8)
+    square, tall = (
+        engine.prepare(Image.fromarray(part)) for part in (noise[:28, :28], noise[:, :336])
+    )
+    for batch in ([square], [tall], [square, tall], [square] * batch_size):
+        engine.run(batch)
+        engine.run(batch)
