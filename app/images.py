@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import io
 import logging
-import threading
 import warnings
-from contextlib import nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,6 +40,8 @@ ENOUGH_EDGE = MAX_EDGE // 2
 """A JPEG is scaled by a power of two while it is decoded, as long as this much is left."""
 
 Image.preinit()
+# It takes as many threads as the machine has cores, whatever the container may use.
+AvifImagePlugin.DEFAULT_MAX_THREADS = 1
 # A damaged file makes Pillow warn and then fail or not; the answer says which. Its warning about
 # large images comes above our own limit.
 warnings.filterwarnings("ignore", module=r"PIL\.")
@@ -50,7 +50,6 @@ warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 LARGE_PIXELS = 16_000_000
 """An image that is decoded at more than this takes up to half a gigabyte meanwhile."""
 
-_large = threading.Lock()
 _ROWS = 256
 _ORIENTATION_TAG = 0x0112
 _ORIENTATIONS = {
@@ -80,13 +79,30 @@ class DecodedImage:
     format: str
 
 
-def decode(data: bytes, *, max_pixels: int = MAX_PIXELS, max_edge: int = MAX_EDGE) -> DecodedImage:
+class LargeImage(Exception):
+    """Decoding takes much memory: a few such images at a time take all that a container has."""
+
+
+def decode(
+    data: bytes,
+    *,
+    max_pixels: int = MAX_PIXELS,
+    max_edge: int = MAX_EDGE,
+    large: bool = True,
+) -> DecodedImage:
     """Decode an image file: the first frame, upright, on white, 8 bits, RGB.
 
     A larger image is shrunk to `max_edge`; whoever shrinks it further himself spares time with a
     larger one.
 
+    Args:
+        data: the file.
+        max_pixels: of the file, at most.
+        max_edge: of the result, at most, in pixels.
+        large: whether to decode an image that takes much memory as well.
+
     Raises:
+        LargeImage: it takes much memory, by its header, and `large` is false.
         EmptyBody: no bytes.
         UnsupportedFormat: none of `FORMATS` by its content.
         ImageTooLarge: more than `max_pixels`, by its header.
@@ -95,8 +111,8 @@ def decode(data: bytes, *, max_pixels: int = MAX_PIXELS, max_edge: int = MAX_EDG
     if not data:
         raise EmptyBody("The image has no bytes.")
     try:
-        return _decode(data, max_pixels, max_edge)
-    except (ServiceError, MemoryError):
+        return _decode(data, max_pixels, max_edge, large)
+    except (ServiceError, LargeImage, MemoryError):
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageTooLarge(
@@ -109,17 +125,19 @@ def decode(data: bytes, *, max_pixels: int = MAX_PIXELS, max_edge: int = MAX_EDG
         raise CorruptImage("The image is truncated or damaged and cannot be decoded.") from error
 
 
-def _decode(data: bytes, max_pixels: int, max_edge: int) -> DecodedImage:
+def _decode(data: bytes, max_pixels: int, max_edge: int, large: bool) -> DecodedImage:
     with Image.open(io.BytesIO(data), formats=FORMATS) as file:
         _check_pixels(file.size, max_pixels)
         size = file.size
         scaled = file.draft(None, _enough(size))  # JPEG: decoded at 1/2, 1/4 or 1/8
-        # One at a time, or a few of them would take all the memory of a container.
-        with _large if file.width * file.height > LARGE_PIXELS else nullcontext():
-            file.load()
-            if scaled is None:
-                size = file.size  # Pillow turns a TIFF by itself
-            image = _shrink(_to_8_bits(file), max_edge)
+        # Of a progressive JPEG, libjpeg holds the whole at whatever scale.
+        held = size if "progressive" in file.info else file.size
+        if not large and held[0] * held[1] > LARGE_PIXELS:
+            raise LargeImage
+        file.load()
+        if scaled is None:
+            size = file.size  # Pillow turns a TIFF by itself
+        image = _shrink(_to_8_bits(file), max_edge)
         orientation = _orientation(file)
     image = _on_white(image)
     if orientation in _ORIENTATIONS:

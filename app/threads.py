@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +11,7 @@ from typing import TypeVar
 
 from app.cpu import available_cores
 from app.errors import DeadlineExceeded
+from app.images import LargeImage
 from app.settings import Settings
 
 MAX_DECODE_THREADS = 4
@@ -17,10 +19,40 @@ MAX_DECODE_THREADS = 4
 T = TypeVar("T")
 
 
-def decoding_pool(settings: Settings) -> ThreadPoolExecutor:
-    """Threads that turn bytes into pixels: few, since they share the cores with what comes next."""
-    threads = settings.decode_threads or min(MAX_DECODE_THREADS, available_cores())
-    return ThreadPoolExecutor(threads, thread_name_prefix="decode")
+class Decoding:
+    """Threads that turn bytes into pixels: few, since they share the cores with what comes next.
+
+    Images that take much memory have one thread, in which they wait for each other, and no other
+    image waits for them.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        threads = settings.decode_threads or min(MAX_DECODE_THREADS, available_cores())
+        self._usual = ThreadPoolExecutor(threads, thread_name_prefix="decode")
+        self._large = ThreadPoolExecutor(1, thread_name_prefix="decode-large")
+
+    async def run_by(self, end: float, work: Callable[[], T], otherwise: str) -> T:
+        """What `work`, which takes little memory, gives by `end`; see `run_by`."""
+        return await run_by(end, self._usual, work, otherwise)
+
+    async def decode_by(self, end: float, work: Callable[[bool], T], otherwise: str) -> T:
+        """What `work` gives by `end`; see `run_by`.
+
+        Args:
+            end: seconds of `time.perf_counter`.
+            work: is told whether it may take much memory; raises LargeImage if it may not and
+                would.
+            otherwise: what DeadlineExceeded says.
+        """
+        try:
+            return await run_by(end, self._usual, functools.partial(work, False), otherwise)
+        except LargeImage:
+            return await run_by(end, self._large, functools.partial(work, True), otherwise)
+
+    def close(self) -> None:
+        """Begin nothing more; what runs ends by itself."""
+        for pool in (self._usual, self._large):
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
 async def run_in(pool: ThreadPoolExecutor, work: Callable[[], T]) -> T:

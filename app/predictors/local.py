@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import functools
 import time
@@ -27,7 +26,7 @@ from app.review import is_blank, likely_classes, review_reasons
 from app.settings import Settings
 from app.store import StoreError, fetch
 from app.telemetry import Metrics
-from app.threads import decoding_pool, run_by
+from app.threads import Decoding, run_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +52,7 @@ class LocalPredictor:
         self._settings = settings
         self._prepare = functools.partial(_prepare, engine, settings.max_image_pixels)
         self._inference = inference
-        self._decoding = decoding_pool(settings)
+        self._decoding = Decoding(settings)
         self._batcher: Batcher[Pixels, Scores] = Batcher(
             engine.run,
             inference,
@@ -93,10 +92,14 @@ class LocalPredictor:
             )
             return artifact, engine
 
+        # Not the event loop's pool, which is waited for at the end: a download may take long.
+        starting = ThreadPoolExecutor(1, thread_name_prefix="start")
         try:
-            artifact, engine = await asyncio.to_thread(start)
+            artifact, engine = await run_in(starting, start)
         except (StoreError, ArtifactError, EngineError) as error:
             raise PredictorError(" ".join(str(error).split())) from error
+        finally:
+            starting.shutdown(wait=False)
         inference = ThreadPoolExecutor(engine.parallel, thread_name_prefix="inference")
         return cls(artifact, engine, inference, settings, metrics)
 
@@ -111,7 +114,7 @@ class LocalPredictor:
         end = started + deadline
         prepare = functools.partial(self._prepare, photo)
         late = f"Not decoded within {deadline:g} seconds."
-        image = await run_by(end, self._decoding, prepare, late)
+        image = await self._decoding.decode_by(end, prepare, late)
         decoded = time.perf_counter()
         answered = await self._batcher.submit(image.pixels, end - decoded)
         scores = answered.result
@@ -142,7 +145,7 @@ class LocalPredictor:
         explained = await self._explainer.submit((pixels, answer.class_id), end - started)
         draw = functools.partial(_draw, explained.result)
         late = f"Not explained within {self._settings.deadline_seconds:g} seconds."
-        images = await run_by(end, self._decoding, draw, late)
+        images = await self._decoding.run_by(end, draw, late)
         return dataclasses.replace(
             answer, explanation=images, explanation_ms=1000 * (time.perf_counter() - started)
         )
@@ -151,7 +154,7 @@ class LocalPredictor:
         """Finish what was accepted, then stop the threads."""
         await self._batcher.close()
         await self._explainer.close()
-        self._decoding.shutdown(wait=False, cancel_futures=True)
+        self._decoding.close()
         self._inference.shutdown(wait=False)
 
 
@@ -159,7 +162,7 @@ def _draw(explanation: Explanation) -> ExplanationImages:
     return ExplanationImages(input_png(explanation), heatmap_png(explanation))
 
 
-def _prepare(engine: Engine, max_pixels: int, photo: bytes) -> _Prepared:
-    decoded = decode(photo, max_pixels=max_pixels, max_edge=LARGEST_EDGE)
+def _prepare(engine: Engine, max_pixels: int, photo: bytes, large: bool) -> _Prepared:
+    decoded = decode(photo, max_pixels=max_pixels, max_edge=LARGEST_EDGE, large=large)
     edge = min(decoded.width, decoded.height)
     return _Prepared(engine.prepare(decoded.image), edge, is_blank(decoded.image))

@@ -27,7 +27,7 @@ from app.review import REVIEW_REASONS, ReviewReason, is_blank
 from app.schemas import Explanation, ModelDescription, Prediction, adapter
 from app.settings import Settings
 from app.telemetry import Metrics
-from app.threads import decoding_pool, run_by
+from app.threads import Decoding
 
 POLL_SECONDS = 5.0
 """How often the endpoint's state is asked for."""
@@ -57,7 +57,7 @@ class SageMakerPredictor:
         """Use `load` instead; `model` is what the endpoint said of itself."""
         self.model = model
         self._endpoint, self._caller, self._settings = endpoint, caller, settings
-        self._decoding = decoding_pool(settings)
+        self._decoding = Decoding(settings)
         self._state = SERVING[0]
         self._answered_by = model.sha256
         self._watching = asyncio.get_running_loop().create_task(self._watch())
@@ -106,7 +106,7 @@ class SageMakerPredictor:
         size = self.model.card.input_size
         prepare = functools.partial(_prepare, photo, size, self._settings)
         late = f"Not decoded within {seconds:g} seconds."
-        prepared = await run_by(end, self._decoding, prepare, late)
+        prepared = await self._decoding.decode_by(end, prepare, late)
         decoded = time.perf_counter()
         attributes = "explain=true" if explain else ""
         invoke = functools.partial(self._endpoint.invoke, prepared.payload, "image/png", attributes)
@@ -138,7 +138,7 @@ class SageMakerPredictor:
         self._watching.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._watching
-        self._decoding.shutdown(wait=False, cancel_futures=True)
+        self._decoding.close()
         self._caller.close()
         self._endpoint.close()
 
@@ -158,8 +158,9 @@ class SageMakerPredictor:
                 self._state = state
 
 
-def _prepare(photo: bytes, size: int, settings: Settings) -> _Prepared:
-    decoded = decode(photo, max_pixels=settings.max_image_pixels, max_edge=LARGEST_EDGE)
+def _prepare(photo: bytes, size: int, settings: Settings, large: bool) -> _Prepared:
+    limit = settings.max_image_pixels
+    decoded = decode(photo, max_pixels=limit, max_edge=LARGEST_EDGE, large=large)
     small = min(decoded.width, decoded.height) < settings.min_image_edge
     holds = {"too_small": small, "blank_image": is_blank(decoded.image)}
     reasons = frozenset(reason for reason in OF_THE_UPLOAD if holds[reason])

@@ -81,3 +81,28 @@ def test_it_serves_until_sigterm(artifact: Artifact, tmp_path: Path) -> None:
     assert "GARMENT_TYPO is not a setting" in errors
     assert '"message": "stopped"' in errors.splitlines()[-1]
     assert "Traceback" not in errors
+
+
+@pytest.mark.slow
+def test_sigterm_does_not_wait_for_a_download(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes the connection, never answers
+        silent.settimeout(30)
+        environment = {
+            "GARMENT_MODEL": "s3://shop/garments/model.pt",
+            "GARMENT_CACHE": str(tmp_path),
+            "GARMENT_PORT": "0",
+            "AWS_ENDPOINT_URL_S3": f"http://127.0.0.1:{silent.getsockname()[1]}",
+            "AWS_ACCESS_KEY_ID": "key",
+            "AWS_SECRET_ACCESS_KEY": "secret",
+            "AWS_REGION": "eu-west-1",
+        }
+        with subprocess.Popen(**command(**environment)) as process:
+            connection, _ = silent.accept()
+            process.send_signal(signal.SIGTERM)
+            try:
+                _, errors = process.communicate(timeout=10)
+            finally:
+                process.kill()
+                connection.close()
+    assert process.returncode == 0
+    assert "Traceback" not in errors
