@@ -29,7 +29,7 @@ def load_engine(
     Args:
         artifact: a verified one.
         precision: None for the one that the processor and the engine are fastest in. One that
-            answers the golden images wrong is not taken, but the next better one.
+            cannot be run or answers the golden images wrong is not taken, but the next better one.
         threads: of all inferences together.
         batch_size: the largest batch that will be run.
         choice: `auto` takes OpenVINO where it is installed and answers right, else TorchScript.
@@ -37,20 +37,24 @@ def load_engine(
     Raises:
         EngineError: it cannot be loaded or answers wrong in float32 as well.
     """
-    if choice != "torchscript":
-        try:
-            return _openvino(artifact, precision, threads, batch_size)
-        except _NotInstalled as error:
-            if choice != "auto":
-                raise EngineError(str(error)) from error
-        except EngineError as error:
-            if choice != "auto":
-                raise
-            _log.warning("TorchScript is used instead of OpenVINO: %s", error)
-    return _torchscript(artifact, precision, threads, batch_size)
+    if choice == "torchscript":
+        return _torchscript(artifact, precision, threads, batch_size)
+    try:
+        return _openvino(artifact, precision, threads, batch_size)
+    except EngineError as error:
+        if choice != "auto":
+            raise
+        instead_of = error
+    try:
+        engine = _torchscript(artifact, precision, threads, batch_size)
+    except EngineError as error:
+        raise EngineError(f"{error}; and {instead_of}") from error
+    if not isinstance(instead_of, _NotInstalled):
+        _log.warning("TorchScript is used instead of OpenVINO: %s", instead_of)
+    return engine
 
 
-class _NotInstalled(Exception):
+class _NotInstalled(EngineError):
     """The package that an engine needs is not there."""
 
 
@@ -73,7 +77,8 @@ def _torchscript(
             raise EngineError("TorchScript does not compute in int8; OpenVINO does")
         return TorchScriptEngine(artifact, precision, threads, _parallel(threads))
 
-    return _proven(build, artifact, _order(precision, can_int8=False), batch_size)
+    order = _order(precision, can_int8=False)
+    return _proven("TorchScript", build, artifact, order, batch_size)
 
 
 def _openvino(
@@ -99,13 +104,7 @@ def _openvino(
         return OpenVINOEngine(artifact, precision, threads, _parallel(threads))
 
     order = _order(precision, can_int8=artifact.ranges is not None)
-    try:
-        return _proven(build, artifact, order, batch_size)
-    except EngineError:
-        raise
-    except Exception as error:  # whatever it stumbles over, there is another engine
-        said = " ".join(str(error).split())[:300]  # a trace of C++ may follow
-        raise EngineError(f"{artifact.path}: OpenVINO cannot run it: {said}") from error
+    return _proven("OpenVINO", build, artifact, order, batch_size)
 
 
 def _parallel(threads: int) -> int:
@@ -118,31 +117,45 @@ def _parallel(threads: int) -> int:
 
 def _order(precision: EnginePrecision | None, *, can_int8: bool) -> list[EnginePrecision]:
     """The precisions to be tried, the fastest first; float32 is the last resort."""
-    if precision is not None:
-        return list(dict.fromkeys([precision, "float32"]))
-    order: list[EnginePrecision] = []
-    if can_int8 and is_fast_at_int8():
-        order.append("int8")
-    if is_fast_at_bfloat16():
-        order.append("bfloat16")
-    return [*order, "float32"]
+    fast: dict[EnginePrecision, bool] = {
+        "int8": can_int8 and is_fast_at_int8(),
+        "bfloat16": is_fast_at_bfloat16(),
+        "float32": True,
+    }
+    order = [one for one, is_fast in fast.items() if is_fast or one == precision]
+    return order if precision is None else order[order.index(precision) :]
 
 
 def _proven(
+    name: str,
     build: Callable[[EnginePrecision], Engine],
     artifact: Artifact,
     order: list[EnginePrecision],
     batch_size: int,
 ) -> Engine:
-    """The first engine in `order` that answers the golden images right, warmed up."""
+    """The first engine in `order` that answers the golden images right, warmed up.
+
+    Raises:
+        EngineError: none does; it tells of each why.
+    """
     reasons: list[str] = []
     for precision in order:
-        engine = build(precision)
-        wrong = mismatches(engine, artifact.golden)
+        try:
+            engine = build(precision)
+            wrong = mismatches(engine, artifact.golden)
+            if not wrong:
+                warm_up(engine, batch_size)
+        except EngineError:
+            raise
+        except Exception as error:  # whatever it stumbles over, another precision may not
+            said = " ".join(str(error).split())[:300]  # a trace of C++ may follow
+            reasons.append(f"{name} cannot run it in {precision}: {type(error).__name__}: {said}")
+            continue
         if not wrong:
             if reasons:
                 _log.warning("%s is used, because %s", precision, "; ".join(reasons))
-            warm_up(engine, batch_size)
             return engine
-        reasons.append(f"in {precision} {wrong[0]}")
-    raise EngineError(f"{artifact.path}: the model answers its own golden images wrong: {wrong[0]}")
+        reasons.append(
+            f"{name} in {precision} answers the model's own golden images wrong: {wrong[0]}"
+        )
+    raise EngineError(f"{artifact.path}: {'; '.join(reasons)}")

@@ -26,9 +26,10 @@ def mismatches(engine: Engine, golden: list[Golden]) -> list[str]:
         pairs = zip(scores.probabilities, image.probabilities, strict=True)
         difference = max(abs(ours - theirs) for ours, theirs in pairs)
         if label != image.label or not difference <= GOLDEN_TOLERANCE:
+            instead = f" instead of {image.label}" if label != image.label else ""
             found.append(
-                f"golden image {number % len(golden)} is {label} instead of {image.label}, its "
-                f"probabilities differ by up to {difference:.3f}"
+                f"golden image {number % len(golden)} is {label}{instead}, its probabilities "
+                f"differ by up to {difference:.3f}"
             )
     return found
 

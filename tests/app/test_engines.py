@@ -72,7 +72,7 @@ def test_where_bfloat16_answers_wrong_float32_is_used(
     with caplog.at_level(logging.WARNING):
         engine = load_engine(sharp, "bfloat16", threads=1, batch_size=1)
     assert engine.precision == "float32"
-    assert "float32 is used, because in bfloat16 golden image" in caplog.text
+    assert "float32 is used, because TorchScript in bfloat16 answers" in caplog.text
 
 
 def test_wrong_golden_answers_are_refused(tmp_path: Path) -> None:

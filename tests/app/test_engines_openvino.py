@@ -18,6 +18,7 @@ from app.cpu import is_fast_at_bfloat16, is_fast_at_int8
 from app.engines import (
     Engine,
     EngineError,
+    EnginePrecision,
     Pixels,
     Scores,
 )
@@ -169,11 +170,27 @@ def test_int8_is_computed_in_and_near(artifact: Artifact, tmp_path: Path) -> Non
     assert one.probabilities == pytest.approx(other.probabilities, abs=0.02)
 
 
-def test_ranges_that_are_missing_are_named(artifact: Artifact) -> None:
+@pytest.mark.parametrize("precision", ["int8", None])
+def test_a_precision_that_cannot_be_built_is_not_taken(
+    artifact: Artifact,
+    precision: EnginePrecision | None,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr("app.engines.loading.is_fast_at_int8", lambda: True)
     assert artifact.ranges is not None
     other = artifact.model_copy(update={"ranges": artifact.ranges[1:]})
-    with pytest.raises(EngineError, match=r"OpenVINO cannot run it: .*conv1"):
-        load_engine(other, "int8", 1, 1, "openvino")
+    engine = load_engine(other, precision, 1, 1, "openvino")
+    assert engine.precision == ("bfloat16" if is_fast_at_bfloat16() else "float32")
+    assert "is used, because OpenVINO cannot run it in int8: KeyError: 'conv1'" in caplog.text
+
+
+def test_why_neither_engine_can_is_told(
+    artifact: Artifact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uninstall(monkeypatch)
+    with pytest.raises(EngineError, match=r"does not compute in int8.*pip install openvino"):
+        load_engine(artifact, "int8", 1, 1, "auto")
 
 
 def test_an_artifact_without_ranges_cannot_be_run_in_int8(artifact: Artifact) -> None:
@@ -309,8 +326,8 @@ def test_another_network_than_the_card_says_runs_in_torchscript(
     artifact = open_artifact(save_grey_model(tmp_path / "model.pt"))
     assert load_engine(artifact, "float32", 1, 1, "auto").name == "torchscript"
     [record] = caplog.records
-    assert "OpenVINO cannot run it: 'conv1.weight'" in record.message
-    with pytest.raises(EngineError, match="OpenVINO cannot run it"):
+    assert "OpenVINO cannot run it in float32: KeyError: 'conv1.weight'" in record.message
+    with pytest.raises(EngineError, match="OpenVINO cannot run it in float32"):
         load_engine(artifact, "float32", 1, 1, "openvino")
 
 
@@ -324,7 +341,7 @@ def test_where_bfloat16_answers_wrong_float32_is_used(
     break_answers(monkeypatch, "bfloat16")
     engine = load_engine(artifact, "bfloat16", 1, 1, "auto")
     assert (engine.name, engine.precision) == ("openvino", "float32")
-    assert "float32 is used, because in bfloat16 golden image" in caplog.text
+    assert "float32 is used, because OpenVINO in bfloat16 answers" in caplog.text
 
 
 def test_the_service_says_which_engine_runs(artifact: Artifact, tmp_path: Path) -> None:

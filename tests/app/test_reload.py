@@ -144,7 +144,7 @@ def test_what_cannot_be_used_changes_nothing_and_is_told_once(
     assert reloads(client, "failed") == 2
     unreadable, wrong = [one for one in caplog.messages if "is not taken" in one]
     assert "cannot be read as an artifact" in unreadable
-    assert "answers its own golden images wrong" in wrong
+    assert "answers the model's own golden images wrong" in wrong
     assert f"version {FIRST} answers on" in wrong
     assert client.get("/health/ready").json()["model"]["version"] == FIRST
     assert client.post("/predict", content=PNG).json()["model"]["version"] == FIRST
