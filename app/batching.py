@@ -96,6 +96,8 @@ class Batcher(Generic[Item, Result]):
         """
         if self._closed:
             raise ShuttingDown("The service is shutting down.")
+        if timeout <= 0:
+            raise DeadlineExceeded("No time was left for an answer.")
         if len(self._queue) >= self._max_queue:
             raise Overloaded(f"{self._max_queue} images are waiting already.")
         future: asyncio.Future[Answered[Result]] = asyncio.get_running_loop().create_future()
@@ -134,13 +136,14 @@ class Batcher(Generic[Item, Result]):
 
     async def _answer(self, batch: list[_Waiting[Item, Result]]) -> None:
         """Run one batch; when it fails, each of its items alone."""
-        batch = [waiting for waiting in batch if not waiting.future.done()]
+        batch = _wanted(batch)
         if not batch:
             return
         started = time.perf_counter()
         self._on_batch(len(batch))
+        loop = asyncio.get_running_loop()
         try:
-            results = await self._call([waiting.item for waiting in batch])
+            batch, results = await loop.run_in_executor(self._executor, self._call, batch)
         except Exception as error:
             if len(batch) == 1:
                 _fail(batch[0], error)
@@ -155,12 +158,19 @@ class Batcher(Generic[Item, Result]):
                 queued = started - waiting.since
                 waiting.future.set_result(Answered(result, queued, ended - started, len(batch)))
 
-    async def _call(self, items: list[Item]) -> Sequence[Result]:
-        loop = asyncio.get_running_loop()
-        results = await loop.run_in_executor(self._executor, self._run, items)
-        if len(results) != len(items):
-            raise RuntimeError(f"{len(items)} items gave {len(results)} results")
-        return results
+    def _call(
+        self, batch: list[_Waiting[Item, Result]]
+    ) -> tuple[list[_Waiting[Item, Result]], Sequence[Result]]:
+        """In a thread: what is still wanted of `batch`, and its results."""
+        batch = _wanted(batch)  # the thread may have been waited for
+        results = self._run([waiting.item for waiting in batch]) if batch else []
+        if len(results) != len(batch):
+            raise RuntimeError(f"{len(batch)} items gave {len(results)} results")
+        return batch, results
+
+
+def _wanted(batch: list[_Waiting[Item, Result]]) -> list[_Waiting[Item, Result]]:
+    return [waiting for waiting in batch if not waiting.future.done()]
 
 
 def _fail(waiting: _Waiting[Item, Result], error: Exception) -> None:

@@ -118,6 +118,36 @@ def test_the_cancelled_and_the_late_cost_no_inference(run) -> None:
     run(scenario)
 
 
+def test_the_cancelled_cost_no_inference_while_they_wait_for_a_thread() -> None:
+    async def main() -> None:
+        double, busy = Doubler(), threading.Event()
+        with ThreadPoolExecutor(1) as executor:
+            batcher = Batcher(double, executor, max_batch=4, max_queue=6)
+            other = asyncio.get_running_loop().run_in_executor(executor, busy.wait, 10)
+            tasks = [asyncio.create_task(batcher.submit(item, 10)) for item in (1, 2)]
+            await asyncio.sleep(0.01)  # the batch is in the executor's queue now
+            assert batcher.queued == 0
+            tasks[0].cancel()
+            await asyncio.sleep(0)
+            busy.set()
+            await other
+            assert (await tasks[1]).result == 4
+            assert double.batches == [[2]]
+            await batcher.close()
+
+    asyncio.run(main())
+
+
+def test_without_time_nothing_is_run(run) -> None:
+    async def scenario(batcher: Batcher[int, int], double: Doubler) -> None:
+        with pytest.raises(DeadlineExceeded):
+            await batcher.submit(1, 0)
+        assert (await batcher.submit(2, 10)).result == 4
+        assert double.batches == [[2]]
+
+    run(scenario)
+
+
 def test_the_deadline_also_ends_the_wait_for_a_running_batch(run) -> None:
     async def scenario(batcher, double) -> None:
         double.gate.clear()

@@ -29,6 +29,7 @@ from app.cpu import available_cores
 from app.engines import Engine, Pixels
 from app.engines.loading import load_engine
 from app.images import decode
+from app.letterbox import LARGEST_EDGE
 from app.settings import load_settings
 
 ENGINE = "engine"
@@ -114,7 +115,7 @@ def _step(engine: Engine, batch: list[bytes], decoding: bool) -> Callable[[], ob
     """What runs one batch, `decoding` it first or not."""
 
     def pixels(photo: bytes) -> Pixels:
-        return engine.prepare(decode(photo).image)
+        return engine.prepare(decode(photo, max_edge=LARGEST_EDGE).image)
 
     if not decoding:
         prepared = [pixels(photo) for photo in batch]
