@@ -20,8 +20,9 @@ BLANK_DEVIATION = 2.0
 def likely_classes(probabilities: Sequence[float], calibration: Calibration) -> tuple[int, ...]:
     """The class ids that are likely enough, largest probability first: a conformal set.
 
-    It holds the right one for 95 % of photos like those that the limits were fitted on. None at
-    all: the photo is like none of them.
+    It holds the right one for 95 % of photos of a garment like those that the limits were fitted
+    on. Where more than 95 % of the answers are right, the limit lies so high that the set has one
+    class, or none when no answer is sure enough.
 
     Args:
         probabilities: of the ten categories.

@@ -25,7 +25,9 @@ class Schema(BaseModel):
 class Problem(Schema):
     """An error, as RFC 9457 describes it."""
 
-    type: str = Field(description="A URI reference for `code`.", examples=["/errors/corrupt_image"])
+    type: str = Field(
+        description="A URI for `code`.", examples=["urn:garment-classifier:corrupt_image"]
+    )
     title: str = Field(description="What kind of error; the same for every error of this code.")
     status: int = Field(description="The HTTP status.")
     detail: str = Field(description="What is wrong with this request, and what to do.")
@@ -87,7 +89,10 @@ class ImagePrediction:
 
     label: Annotated[str, Field(description="The most likely category.", examples=["Sneaker"])]
     class_id: Annotated[int, Field(ge=0, le=9, description="Its number in Fashion-MNIST.")]
-    confidence: Annotated[Probability, Field(description="Its probability, calibrated.")]
+    confidence: Annotated[
+        Probability,
+        Field(description="Its probability, calibrated, if the photo shows a garment of the ten."),
+    ]
     probabilities: Annotated[
         list[CategoryProbability],
         Field(description="Largest first: all ten, or as many as `top_k` asks for."),
@@ -96,8 +101,9 @@ class ImagePrediction:
         list[str],
         Field(
             description="The categories that are likely enough, largest first: they hold the right "
-            "one for 95 % of photos like those that the model was calibrated on. Empty when none "
-            "is likely enough; then, and when there are several, `needs_review` is true.",
+            "one for 95 % of photos of a garment like those that the model was calibrated on. "
+            "Empty when none is likely enough; then, and when there are several, `needs_review` is "
+            "true. What is no garment may have some: look at `review_reasons`.",
             examples=[["Sneaker"]],
         ),
     ]

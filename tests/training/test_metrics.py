@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from app.artifact import BACKGROUNDS, CATEGORIES, Background, Calibration
+from app.review import likely_classes, review_reasons
 from tests.training.answers import sure
 from training import metrics
 from training.metrics import Answers
@@ -134,6 +135,40 @@ def test_per_class_has_no_figure_where_there_is_nothing_to_measure() -> None:
     assert (entries[0].precision, entries[0].recall, entries[0].f1) == (None, 0, 0)  # never said
     assert (entries[3].precision, entries[3].recall) == (0, None)  # no images
     assert (entries[9].precision, entries[9].recall, entries[9].f1) == (None, None, None)
+
+
+def test_answers_are_judged_as_the_service_judges_them() -> None:
+    """Every figure of sets and reviews rests on this: the service has code of its own for them."""
+    random = np.random.default_rng(0)
+    parts = {
+        background: limits(
+            review_confidence=random.uniform(0.4, 0.8),
+            review_margin=random.uniform(0.05, 0.4),
+            conformal_threshold=random.uniform(0.05, 0.7),
+            garment_threshold=random.uniform(0.2, 0.8),
+        )[background]
+        for background in BACKGROUNDS
+    }
+    answers = Answers(
+        random.dirichlet(np.full(10, 0.2), 500),
+        random.uniform(size=500),
+        random.integers(0, len(BACKGROUNDS), 500),
+    )
+    sets, reviews = metrics.conformal_sets(answers, parts), metrics.needs_review(answers, parts)
+    for row in range(500):
+        part = parts[BACKGROUNDS[answers.backgrounds[row]]]
+        probabilities = answers.probabilities[row].tolist()
+        assert set(np.flatnonzero(sets[row])) == set(likely_classes(probabilities, part))
+        reasons = review_reasons(
+            probabilities,
+            float(answers.garment[row]),
+            part,
+            shortest_edge=112,
+            min_edge=16,
+            blank=False,
+        )
+        assert reviews[row] == bool(reasons)
+    assert 0 < reviews.sum() < 500
 
 
 def test_worst_mistakes_are_the_surest_wrong_answers() -> None:

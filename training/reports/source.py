@@ -124,8 +124,8 @@ def _sets(png: bytes) -> list[Block]:
             png,
             "Bars: how many sets have each number of labels, with and without the truth.",
             f"All sets together are to hold the truth in {percent(COVERAGE, 0)} of cases. One "
-            "label is a plain answer; several are an honest doubt; an empty set says that the "
-            "image is like none that the model is sure of.",
+            "label is a plain answer; several are an honest doubt; an empty set says that "
+            "no label is sure enough.",
             560,
         )
     ]
