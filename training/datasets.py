@@ -8,10 +8,11 @@ Prepared data is a folder with `train`, `valid` and `test`, each a tree `CLASS/N
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -20,7 +21,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from app.artifact import CATEGORIES
-from app.errors import ServiceError
+from app.errors import CorruptImage, ServiceError
 from app.images import decode
 from training.errors import DataError
 from training.networks import INPUT_SIZE, letterbox
@@ -50,6 +51,8 @@ class ImageFolder:
     path: Path
     files: list[ImageFile]
     archive: zipfile.ZipFile | None
+    unread: list[str] = field(default_factory=list)
+    """Files in class folders that are of no kind that is read."""
 
     @property
     def classes(self) -> list[str]:
@@ -61,9 +64,16 @@ class ImageFolder:
         return dict(sorted(Counter(file.folder for file in self.files).items()))
 
     def read(self, file: ImageFile) -> bytes:
-        """The bytes of one image file."""
+        """The bytes of one image file.
+
+        Raises:
+            CorruptImage: it is damaged where it lies in the zip.
+        """
         if self.archive is not None:
-            return self.archive.read(file.name)
+            try:
+                return self.archive.read(file.name)
+            except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+                raise CorruptImage(f"The zip is damaged there ({error}).") from error
         return (self.path / file.name).read_bytes()
 
 
@@ -99,16 +109,18 @@ def open_images(path: Path) -> ImageFolder:
         members = [Path(name) for name in archive.namelist() if not name.endswith("/")]
     else:
         raise DataError(f"{path} does not exist: expected a folder or a zip of CLASS/NAME images")
-    files = [
-        ImageFile(PurePosixPath(*member.parts).as_posix(), member.parts[-2])
-        for member in sorted(members)
-        if len(member.parts) >= 2
-        and member.suffix.lower() in SUFFIXES
-        and not member.parts[0].startswith((".", "__MACOSX"))
-    ]
+    files, unread = [], []
+    for member in sorted(members):
+        if len(member.parts) < 2 or member.parts[0].startswith((".", "__MACOSX")):
+            continue
+        name = PurePosixPath(*member.parts).as_posix()
+        if member.suffix.lower() in SUFFIXES:
+            files.append(ImageFile(name, member.parts[-2]))
+        elif not member.name.startswith("."):
+            unread.append(name)
     if not files:
         raise DataError(f"{path} holds no images: expected CLASS/NAME.png (or .jpg, .webp, ...)")
-    return ImageFolder(path, files, archive)
+    return ImageFolder(path, files, archive, unread)
 
 
 def class_id(folder: str) -> int:
@@ -218,7 +230,7 @@ def load_split(path: Path, size: int = INPUT_SIZE, progress: bool = True) -> Spl
             images[index] = letterbox(to_tensor(folder.read(file)), size)
         except ServiceError as error:
             raise DataError(
-                f"{path}: {file.name}: {error}. `python -m training prepare` leaves such files out"
+                f"{path}: {file.name}: {error} `python -m training prepare` leaves such files out"
             ) from error
 
     indices = range(len(folder.files))

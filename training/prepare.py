@@ -29,10 +29,20 @@ from tqdm import tqdm
 from app.errors import ServiceError
 from app.images import decode
 from training import fashion_mnist
-from training.datasets import FOLDERS, MAX_PIXELS, SPLITS, class_id, open_images
+from training.datasets import (
+    FOLDERS,
+    MAX_PIXELS,
+    SPLITS,
+    SUFFIXES,
+    class_ids,
+    open_images,
+)
 from training.errors import DataError
 
 VALID_IMAGES_OF_FASHION_MNIST = 5_000
+
+SPLIT_FOLDERS = {**{split: split for split in SPLITS}, "val": "valid", "validation": "valid"}
+"""Splits by the names that their folders have elsewhere, in small letters."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +69,7 @@ class Summary:
     counts: dict[str, dict[str, int]] = field(default_factory=dict)
     corrupt: list[str] = field(default_factory=list)
     duplicates: list[str] = field(default_factory=list)
+    unread: list[str] = field(default_factory=list)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -92,7 +103,12 @@ def run(arguments: argparse.Namespace) -> int:
         licence=arguments.licence,
         url=arguments.url,
     )
-    for kind, names in (("corrupt", summary.corrupt), ("duplicate", summary.duplicates)):
+    unread = f"of no kind that is read ({', '.join(SUFFIXES)})"
+    for kind, names in (
+        ("corrupt", summary.corrupt),
+        ("duplicate", summary.duplicates),
+        (unread, summary.unread),
+    ):
         for name in names[:10]:
             print(f"left out, {kind}: {name}")
         if len(names) > 10:
@@ -121,6 +137,10 @@ def prepare(
     Raises:
         DataError: the source cannot be used, or there is something at `output` already.
     """
+    read, written = Path(source).resolve(), output.resolve()
+    nested = read == written or read in written.parents or written in read.parents
+    if nested and source != fashion_mnist.NAME:
+        raise DataError(f"{output} and {source} lie one within the other: name another folder")
     if output.exists() and any(output.iterdir()) and not overwrite:
         raise DataError(f"{output} is not empty: name another folder, or give --overwrite")
     summary = Summary(name or Path(source).name, licence, url, seed)
@@ -134,7 +154,7 @@ def prepare(
         summary.url = fashion_mnist.URL
         shares["valid"] = VALID_IMAGES_OF_FASHION_MNIST / fashion_mnist.COUNTS["train"]
     else:
-        items = list(_image_folder(folder))
+        items = list(_image_folder(folder, summary))
     splits = _split(_checked(items, summary), shares, seed)
     summary.counts = {
         split: dict(sorted(Counter(item.folder for item in chosen).items()))
@@ -161,12 +181,20 @@ def _fashion_mnist(folder: Path) -> Iterator[Item]:
             yield Item(split, FOLDERS[label], f"{split}-{index:05d}.png", png.getvalue())
 
 
-def _image_folder(path: Path) -> Iterator[Item]:
+def _image_folder(path: Path, summary: Summary) -> Iterator[Item]:
     folder = open_images(path)
+    ids = class_ids(folder)
+    summary.unread = folder.unread
     for file in tqdm(folder.files, f"reading {path.name}", unit="img", disable=None):
         parts = PurePosixPath(file.name).parts
-        split = next((part for part in parts[:-2] if part in SPLITS), None)
-        yield Item(split, FOLDERS[class_id(file.folder)], parts[-1], folder.read(file))
+        above = (SPLIT_FOLDERS.get(part.lower()) for part in parts[:-2])
+        split = next((found for found in above if found), None)
+        try:
+            data = folder.read(file)
+        except ServiceError as error:
+            summary.corrupt.append(f"{file.name}: {error}")
+            continue
+        yield Item(split, FOLDERS[ids[file.folder]], parts[-1], data)
 
 
 def _checked(items: list[Item], summary: Summary) -> list[Item]:

@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from app.errors import ImageError
 from app.images import decode
-from training.datasets import FOLDERS, MAX_PIXELS, ImageFile, ImageFolder, class_id, open_images
+from training.datasets import FOLDERS, MAX_PIXELS, ImageFile, ImageFolder, class_ids, open_images
 from training.networks import letterbox
 
 THUMBNAIL = 28
@@ -81,7 +81,7 @@ def survey(split: str, path: Path, sample: int | None, seed: int = 0) -> Survey:
         DataError: there are no images, or a class that is unknown.
     """
     folder = open_images(path)
-    ids = {name: class_id(name) for name in folder.classes}
+    ids = class_ids(folder)
     counts = dict.fromkeys((FOLDERS[index] for index in sorted(set(ids.values()))), 0)
     for file in folder.files:
         counts[FOLDERS[ids[file.folder]]] += 1

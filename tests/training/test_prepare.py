@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.training.conftest import png, striped
 from training import fashion_mnist
-from training.datasets import find_splits, open_images
+from training.__main__ import main
+from training.datasets import find_splits, load_split, open_images
 from training.errors import DataError
 from training.prepare import prepare
 
@@ -89,6 +91,63 @@ def test_corrupt_and_duplicate_images_are_reported_and_left_out(
     assert sum(sum(counts.values()) for counts in summary.counts.values()) == 49
 
 
+def test_a_member_that_is_damaged_in_its_zip_is_left_out(tmp_path: Path) -> None:
+    good, bad = (bytes([value]) * 200 for value in (1, 2))
+    with zipfile.ZipFile(tmp_path / "photos.zip", "w") as archive:
+        for index in range(20):
+            archive.writestr(f"Coat/{index}.png", png(striped(4, index)))
+        archive.writestr("Coat/bad.png", good)
+    content = (tmp_path / "photos.zip").read_bytes()
+    (tmp_path / "photos.zip").write_bytes(content.replace(good, bad, 1))
+
+    summary = prepare(str(tmp_path / "photos.zip"), tmp_path / "data")
+
+    assert [line.split(":")[0] for line in summary.corrupt] == ["Coat/bad.png"]
+    with pytest.raises(DataError, match=r"Coat/bad\.png: The zip is damaged there"):
+        load_split(tmp_path / "photos.zip")
+
+
+def test_files_of_other_kinds_are_told(
+    make_tree: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = make_tree("photos", COUNTS)
+    for name in ("Coat/IMG_1.HEIC", "Coat/.DS_Store", "notes.txt"):
+        (source / name).write_bytes(b"")
+
+    assert main(["prepare", str(source), "--output", str(tmp_path / "data")]) == 0
+
+    [told] = [line for line in capsys.readouterr().out.splitlines() if "left out" in line]
+    assert told.startswith("left out, of no kind that is read (.png, .jpg,")
+    assert told.endswith(": Coat/IMG_1.HEIC")
+
+
+@pytest.mark.parametrize("name", ["val", "validation", "Valid"])
+def test_a_valid_split_is_known_by_its_other_names(
+    make_tree: Callable[..., Path], tmp_path: Path, name: str
+) -> None:
+    make_tree("photos/train", {"Coat": 10})
+    make_tree(f"photos/{name}", {"Coat": 3}, first=50)
+    source = make_tree("photos/Test", {"Coat": 4}, first=100).parent
+
+    assert prepare(str(source), tmp_path / "data").counts == {
+        "train": {"Coat": 10},
+        "valid": {"Coat": 3},
+        "test": {"Coat": 4},
+    }
+
+
+@pytest.mark.parametrize("place", ["photos", "photos/data", "."])
+def test_originals_are_never_overwritten(
+    make_tree: Callable[..., Path], tmp_path: Path, place: str
+) -> None:
+    source = make_tree("photos", COUNTS)
+    before = names(source)
+
+    with pytest.raises(DataError, match="one within the other"):
+        prepare(str(source), tmp_path / place, overwrite=True)
+    assert names(source) == before
+
+
 def test_of_two_equal_images_the_one_in_test_stays(
     make_tree: Callable[..., Path], tmp_path: Path
 ) -> None:
@@ -115,8 +174,9 @@ def test_a_class_in_one_split_only_is_an_error(
 def test_an_unknown_class_is_named_with_what_there_is(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "photos.zip", "w") as archive:
         archive.writestr("Trousers/1.png", b"")
+        archive.writestr("Scarves/1.png", b"")
 
-    with pytest.raises(DataError, match=r"'Trousers' is none of these: T-shirt-top, Trouser,"):
+    with pytest.raises(DataError, match=r"'Scarves', 'Trousers' is none of these classes: T-shirt"):
         prepare(str(tmp_path / "photos.zip"), tmp_path / "data")
 
 
@@ -132,10 +192,12 @@ def test_what_is_there_is_not_overwritten_unasked(
 
 
 def test_a_missing_file_of_fashion_mnist_is_named_with_how_to_get_it(tmp_path: Path) -> None:
-    (tmp_path / "t10k-labels-idx1-ubyte.gz").write_bytes(b"")
+    folder = tmp_path / "four"
+    folder.mkdir()
+    (folder / "t10k-labels-idx1-ubyte.gz").write_bytes(b"")
 
     with pytest.raises(DataError, match=r"lacks train-images-idx3-ubyte\.gz\. Get the four files"):
-        prepare(str(tmp_path), tmp_path / "data")
+        prepare(str(folder), tmp_path / "data")
 
 
 @pytest.mark.parametrize(("count", "problem"), [(9_999, "is truncated"), (10_000, "SHA-256")])
