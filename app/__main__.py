@@ -76,6 +76,9 @@ def _serve(settings: Settings, listener: socket.socket, endpoint: bool) -> int:
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=settings.drain_seconds,
+            # Longer than a load balancer keeps an idle connection (60 seconds is usual): it would
+            # send a request into one that is closed at that moment, and answer 502.
+            timeout_keep_alive=75,
         )
     )
     # uvicorn sends itself the signal again when it has drained: that is no failure.
