@@ -92,7 +92,7 @@ class Settings(BaseSettings):
         ge=1,
         le=10_000,
         description="Images accepted and not yet answered; beyond it, 503. "
-        "Explaining one counts as 20 more.",
+        "Explaining one counts as 30 more.",
     )
     max_bytes_in_work: int = Field(
         0,

@@ -186,10 +186,11 @@ class GarmentModel(nn.Module):
     def explain(self, batch: Tensor, class_ids: Tensor) -> Tensor:
         """Where the evidence for a class lies: a class activation map, from 0 to 1.
 
-        The map of a network of stride 32 has few cells. So the image, with 24 pixels more around
-        it, is seen 16 times, moved by 0, 8, 16 and 24 pixels, always whole, and the maps are put
-        together. Source: Zhou et al., "Learning Deep Features for Discriminative Localization",
-        2016.
+        The map of a network of stride 32 has few cells. So the image, with more pixels around it,
+        is seen 16 times, moved by 0, 8, 16 and 24 pixels, always whole, and the maps are put
+        together. So many pixels that the cells at a map's edge, which see the zeros that the
+        convolutions pad with and light up from them, show none of the image. Source: Zhou et al.,
+        "Learning Deep Features for Discriminative Localization", 2016.
 
         Args:
             batch: float `[N, 3, 112, 112]`, as `logits` takes it.
@@ -203,8 +204,8 @@ class GarmentModel(nn.Module):
         count, size = batch.shape[0], batch.shape[2]
         cells = (size + 8) // 8
         if hasattr(self.network, "layer4"):
-            padded = F.pad(batch, [24, 24, 24, 24], mode="replicate")
-            edge = size + 24
+            padded = F.pad(batch, [32, 48, 32, 48], mode="replicate")
+            edge = size + 32 + 48 - 24
             moved: list[Tensor] = []
             for top in (0, 8, 16, 24):
                 for left in (0, 8, 16, 24):
@@ -217,7 +218,7 @@ class GarmentModel(nn.Module):
             rows, columns = heat.shape[2], heat.shape[3]
             heat = heat.reshape(count, 4, 4, rows, columns).permute(0, 3, 1, 4, 2)
             heat = heat.reshape(count, 4 * rows, 4 * columns)
-            heat = heat[:, 3 : 3 + cells, 3 : 3 + cells].clamp(min=0.0)  # the first 3 lie outside
+            heat = heat[:, 4 : 4 + cells, 4 : 4 + cells].clamp(min=0.0)  # the first 4 lie outside
             return heat / heat.amax(dim=[1, 2], keepdim=True).clamp(min=1e-6)
         return torch.zeros(count, cells, cells)
 

@@ -70,4 +70,4 @@ class Engine(Protocol):
         """The scores of images that were prepared, in order."""
 
     def explain(self, image: Pixels, class_id: int) -> Explanation:
-        """Where in a prepared image the evidence for a category is; costs as much as 20 images."""
+        """Where in a prepared image the evidence for a category is; costs as much as 30 images."""

@@ -25,7 +25,9 @@ from app.weights import read_weights
 DEVICE = "CPU"
 _HINTS = {"float32": "f32", "bfloat16": "bf16"}
 
-MARGIN, STEP = 24, 8
+STEP, MOVES, BEFORE, AFTER = 8, 4, 32, 48
+"""Of an explanation: pixels from one view of the image to the next, views in each direction, and
+pixels around the image, so many that no cell of a map that shows it lies at a view's edge."""
 """For an explanation: pixels added around the image, and by how many it is moved."""
 
 
@@ -121,16 +123,16 @@ class OpenVINOEngine:
         network = self._explainer()
         if network is None:
             return Explanation(image, np.zeros((cells, cells), np.float32))
-        around = np.pad(image, ((MARGIN, MARGIN), (MARGIN, MARGIN), (0, 0)), mode="edge")
-        moves = range(0, MARGIN + STEP, STEP)
-        edge = self._size + MARGIN
+        around = np.pad(image, ((BEFORE, AFTER), (BEFORE, AFTER), (0, 0)), mode="edge")
+        moves = range(0, MOVES * STEP, STEP)
+        edge = self._view
         views = np.stack([around[y : y + edge, x : x + edge] for y in moves for x in moves])
         # A request of its own: the network's is shared by all threads.
         maps = network.create_infer_request().infer([views])[0][:, class_id]
-        count, rows = len(moves), maps.shape[1]
+        count, rows = MOVES, maps.shape[1]
         heat: NDArray[np.float32] = maps.reshape(count, count, rows, rows).transpose(2, 0, 3, 1)
         heat = np.reshape(heat, (count * rows, count * rows))
-        first = MARGIN // STEP  # those before lie outside the image
+        first = BEFORE // STEP  # those before lie outside the image
         heat = heat[first : first + cells, first : first + cells].clip(min=0)
         return Explanation(image, heat / max(float(heat.max()), 1e-6))
 
@@ -156,12 +158,16 @@ class OpenVINOEngine:
             with self._counting:
                 self._under_way -= 1
 
+    @property
+    def _view(self) -> int:
+        """Edge in pixels of one view of an explanation."""
+        return self._size + BEFORE + AFTER - (MOVES - 1) * STEP
+
     def _explainer(self) -> Any:
         """The network with the maps as its output, compiled when it is first asked for."""
         with self._making_maps:
             if self._maps is None and self._architecture == "resnet18":
-                edge, views = self._size + MARGIN, (MARGIN // STEP + 1) ** 2
-                shape = views, edge, edge
+                shape = MOVES**2, self._view, self._view
                 model = build_model(self._architecture, self._weights, shape, MAPS)
                 self._maps = openvino.Core().compile_model(model, DEVICE, self._options(1))
         return self._maps

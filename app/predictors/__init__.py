@@ -8,7 +8,7 @@ from typing import Protocol
 from app.artifact import Background, ModelCard
 from app.review import ReviewReason
 
-EXPLANATION_COST = 20
+EXPLANATION_COST = 30
 """An explanation takes as much work as the answers to so many images."""
 
 

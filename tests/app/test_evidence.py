@@ -5,8 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.artifact import Artifact, open_artifact
+from app.artifact import CATEGORIES, Artifact, open_artifact
+from app.engines.openvino import OpenVINOEngine
 from app.engines.torchscript import TorchScriptEngine
+from app.images import decode
+from app.settings import BUNDLED_MODEL
 from tests.app.conftest import photo
 from tests.app.spot_model import save_spot_model, spotted
 from tests.training.grey_model import save_grey_model
@@ -59,3 +62,14 @@ def test_a_network_without_a_map_says_so(tmp_path: Path) -> None:
     explanation = TorchScriptEngine(artifact, "float32", 1).explain(np.asarray(photo()), 3)
     assert explanation.heat.shape == (15, 15)
     assert not explanation.heat.any()
+
+
+@pytest.mark.parametrize("kind", [TorchScriptEngine, OpenVINOEngine])
+def test_the_heat_of_real_images_is_not_drawn_to_the_edges_of_views(kind) -> None:
+    """Cells at the edge of a map light up from the zeros that convolutions pad with."""
+    bundled = open_artifact(BUNDLED_MODEL)
+    engine = kind(bundled, "float32", 1)
+    for golden in bundled.golden[:8]:
+        pixels = engine.prepare(decode(golden.png).image)
+        heat = engine.explain(pixels, CATEGORIES.index(golden.label)).heat
+        assert max(np.unravel_index(heat.argmax(), heat.shape)) < 13

@@ -36,7 +36,7 @@ def test_explain_is_described_and_not_offered_for_a_batch() -> None:
     [explain] = [parameter for parameter in single if parameter["name"] == "explain"]
     assert explain["schema"]["type"] == "boolean"
     assert explain["schema"]["default"] is False
-    assert "20 more images" in explain["description"]
+    assert "30 more images" in explain["description"]
     assert [parameter["name"] for parameter in batch] == ["top_k"]
 
 
