@@ -91,6 +91,11 @@ class Split:
     def __len__(self) -> int:
         return len(self.names)
 
+    @property
+    def has_garments(self) -> bool:
+        """Whether there is an image of the ten categories, and not of `other` alone."""
+        return bool((self.labels < len(CATEGORIES)).any())
+
 
 def open_images(path: Path) -> ImageFolder:
     """List the images of an ImageFolder tree or zip.

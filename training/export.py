@@ -20,9 +20,10 @@ from training import checkpoint, metrics
 from training.calibrate import calibrate
 from training.card import Provenance, data_source, model_card
 from training.datasets import Split, load_split, sources_of
-from training.errors import DataError
+from training.errors import CheckpointError, DataError
 from training.metrics import Answers
 from training.networks import GarmentModel, build_network, channels_last, normalise
+from training.options import version
 from training.scripted import (
     check_parity,
     golden_images,
@@ -46,7 +47,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         help="prepared data of that run; repeat it for each source",
     )
-    parser.add_argument("--version", required=True, help="version of the artifact, such as 1.0.0")
+    parser.add_argument(
+        "--version", type=version, required=True, help="version of the artifact, such as 1.0.0"
+    )
     parser.add_argument("--output", type=Path, help="default: model.pt in the run's folder")
 
 
@@ -58,13 +61,21 @@ def run(arguments: argparse.Namespace) -> int:
     network = build_network(hyperparameters["architecture"], checkpoint.outputs(weights))
     network.load_state_dict(weights)
     sources = sources_of(arguments.data)
+    made_of = [data_source(name, splits) for name, splits in sources.items()]
+    trained_on, given = state.get("data"), [source.images for source in made_of]
+    # By their sizes: names are those of channels where a job on SageMaker has trained.
+    if trained_on is not None and sorted(trained_on.values()) != sorted(given):
+        raise CheckpointError(
+            f"{arguments.run} was trained on {trained_on} images, and --data has {given}: give the "
+            "data of that run"
+        )
     folder = arguments.run if arguments.run.is_dir() else arguments.run.parent
     told = Provenance(
         arguments.version,
         hyperparameters["architecture"],
         hyperparameters,
         state["command"],
-        [data_source(name, splits) for name, splits in sources.items()],
+        made_of,
     )
     export(network, sources, told, arguments.output or folder / "model.pt")
     return 0
@@ -84,7 +95,7 @@ def export(
 
     Raises:
         ParityError: the artifact answers otherwise than the network; nothing is written.
-        DataError: there is no valid split.
+        DataError: there is no valid split, or none with an image of the ten categories.
     """
     loaded = {
         f"{name}/{split}": load_split(paths[split])
@@ -95,6 +106,8 @@ def export(
     valid = {name: split for name, split in loaded.items() if name.endswith("/valid")}
     if not valid:
         raise DataError("an artifact is calibrated on the 'valid' splits, and there is none")
+    if not any(split.has_garments for split in valid.values()):
+        raise DataError("no 'valid' split has an image of the ten categories to calibrate on")
     network = channels_last(network.float().cpu().eval())
     round_to_float16(network)
     logits = {name: run_logits(network, split.images) for name, split in loaded.items()}
@@ -114,6 +127,7 @@ def export(
     figures = {
         name: metrics.figures(answers[name], split.labels.numpy(), calibration)
         for name, split in loaded.items()
+        if split.has_garments  # others have helped to calibrate
     }
     card = model_card(
         told,

@@ -28,12 +28,13 @@ class Mixture:
     """The images of all sources, and what becomes of each in training.
 
     `split` holds N images, `draws` float64 `[N]` how often an epoch draws each on average, and
-    `strength` float32 `[N]` how strongly it is augmented.
+    `strength` float32 `[N]` how strongly it is augmented; `sizes` are the sources' images.
     """
 
     split: Split
     draws: Tensor
     strength: Tensor
+    sizes: dict[str, int]
 
     @property
     def outputs(self) -> int:
@@ -65,8 +66,10 @@ def is_imbalanced(labels: Tensor) -> bool:
     return bool(counts.max() > MAX_CLASS_RATIO * counts.min())
 
 
-def named_numbers(text: str, names: list[str], what: str) -> dict[str, float]:
-    """Read `NAME=NUMBER,NAME=NUMBER`.
+def named_numbers(
+    text: str, names: list[str], what: str, most: float = math.inf
+) -> dict[str, float]:
+    """Read `NAME=NUMBER,NAME=NUMBER`, of numbers from 0 to `most`.
 
     Raises:
         DataError: it is something else, or names a source that is not among `names`.
@@ -80,8 +83,9 @@ def named_numbers(text: str, names: list[str], what: str) -> dict[str, float]:
             numbers[name.strip()] = float(number)
         except ValueError:
             raise DataError(f"{what}: {part!r} is not NAME=NUMBER") from None
-        if not (math.isfinite(numbers[name.strip()]) and numbers[name.strip()] >= 0):
-            raise DataError(f"{what}: {part!r} is not a number from 0 on")
+        if not (math.isfinite(numbers[name.strip()]) and 0 <= numbers[name.strip()] <= most):
+            limit = "0 on" if math.isinf(most) else f"0 to {most:g}"
+            raise DataError(f"{what}: {part!r} is not a number from {limit}")
     return numbers
 
 
@@ -109,6 +113,9 @@ def mix(
         strengths: see `training.augment`.
         balance: whether rare classes of a source are drawn more often; `auto` where its largest
             class has over 1.5 times the images of its smallest.
+
+    Raises:
+        DataError: all weights are 0.
     """
     draws, strength = [], []
     for name, split in sources.items():
@@ -117,10 +124,13 @@ def mix(
             each = split.labels.bincount().double().rsqrt()[split.labels]
         draws.append(each * weights[name] * len(split) / each.sum())
         strength.append(torch.full((len(split),), strengths[name]))
+    if not sum(float(each.sum()) for each in draws):
+        raise DataError("--weights leaves no image to train on: they are all 0")
     splits = list(sources.values())
     joined = Split(
         torch.cat([split.images for split in splits]) if len(splits) > 1 else splits[0].images,
         torch.cat([split.labels for split in splits]),
         [f"{source}/{name}" for source, split in sources.items() for name in split.names],
     )
-    return Mixture(joined, torch.cat(draws), torch.cat(strength))
+    sizes = {name: len(split) for name, split in sources.items()}
+    return Mixture(joined, torch.cat(draws), torch.cat(strength), sizes)

@@ -15,6 +15,9 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from pydantic import TypeAdapter, ValidationError
+
+from app.artifact import Version
 from training.blend import Mix
 from training.configuration import CONFIG_HELP
 from training.mixture import Balance
@@ -81,6 +84,16 @@ class Options:
         return {name: value for name, value in values.items() if name not in elsewhere}
 
 
+def version(text: str) -> str:
+    """A version as artifacts may have it."""
+    try:
+        return TypeAdapter[str](Version).validate_python(text)
+    except ValidationError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no version: up to 64 letters, digits, dots, hyphens, such as 1.0.0"
+        ) from None
+
+
 def switch(text: str) -> bool:
     """A truth value as SageMaker passes it (`--pretrained true`)."""
     if text.lower() in ("true", "1", "yes", "on"):
@@ -135,7 +148,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=lambda text: Path(os.path.expandvars(text)),
         help="default: SageMaker's if it is there, else the output; $NAME is a variable",
     )
-    add("--version", default="0.0.0", help="version of the artifact (default: %(default)s)")
+    add(
+        "--version",
+        type=version,
+        default="0.0.0",
+        help="version of the artifact (default: %(default)s)",
+    )
     # Only told here: `with_config` has replaced it by its flags before these are read.
     add("--config", type=Path, metavar="FILE", help=f"{CONFIG_HELP}; flags given here win")
     flag: dict[str, Any] = {"type": switch, "nargs": "?", "const": True, "default": False}

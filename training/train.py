@@ -26,7 +26,15 @@ import torch
 from training import checkpoint
 from training.card import Provenance, data_source
 from training.configuration import with_config
-from training.datasets import FOLDERS, Split, find_splits, load_split, sources_of
+from training.datasets import (
+    FOLDERS,
+    Split,
+    class_ids,
+    find_splits,
+    load_split,
+    open_images,
+    sources_of,
+)
 from training.diagnose import Diagnosis, Finding, TrainingStopped
 from training.distributed import Processes, processes
 from training.errors import DataError, TrainingError
@@ -109,16 +117,23 @@ def _train(options: Options, group: Processes) -> int:
             for name, paths in sources.items()
         }
 
+    names = list(sources)
+    weights = named_numbers(options.weights, names, "--weights")
+    strengths = named_numbers(options.augment_of, names, "--augment-of", most=1)
+    for paths in sources.values():
+        if "test" in paths:  # it is read at the end: better to know now
+            class_ids(open_images(paths["test"]))
     train, valid = load("train"), load("valid")
     for name in sources:
         _check_classes(name, train[name], valid[name])
-    names = list(sources)
+    for kind, splits in (("train", train), ("valid", valid)):
+        if not any(split.has_garments for split in splits.values()):
+            raise DataError(f"no {kind!r} split has an image of the ten categories")
     sizes = {name: len(split) for name, split in train.items()}
     mixture = mix(
         train,
-        default_weights(sizes) | named_numbers(options.weights, names, "--weights"),
-        dict.fromkeys(names, options.augment)
-        | named_numbers(options.augment_of, names, "--augment-of"),
+        default_weights(sizes) | weights,
+        dict.fromkeys(names, options.augment) | strengths,
         options.balance,
     )
     del train  # the mixture holds their images
@@ -147,8 +162,10 @@ def _train(options: Options, group: Processes) -> int:
             diagnosis.check_data(present, balanced=options.balance != "off")
         if options.resume and trainer.resume():
             say(f"resumed after epoch {len(trainer.history)}, step {trainer.step:,}")
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: setattr(trainer, "interrupted", True))
+        before = {
+            number: signal.signal(number, lambda *_: setattr(trainer, "interrupted", True))
+            for number in (signal.SIGTERM, signal.SIGINT)
+        }
         try:
             trainer.fit()
         except RunInterrupted:
@@ -160,6 +177,8 @@ def _train(options: Options, group: Processes) -> int:
                 _tell_sagemaker(f"the run was stopped: {stopped}")
             return 1
         finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
             if diagnosis is not None:
                 diagnosis.close()
     if group.is_first:

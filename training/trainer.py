@@ -62,6 +62,7 @@ class Trainer:
         self.train = Batches(mixture, options.batch_size, options.seed, rank, world, device)
         self.valid = {name: Images(split, rank, world, device) for name, split in valid.items()}
         self.blend = make_blend(options.mix, mixture.outputs)
+        self.data = mixture.sizes
         self.step = 0
         self.sums = torch.zeros(3, dtype=torch.float64)  # loss, right answers, images
         self.history: list[dict[str, Any]] = []
@@ -217,6 +218,7 @@ class Trainer:
         state = {
             "hyperparameters": self.options.hyperparameters(),
             "command": self.options.command,
+            "data": self.data,
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -234,7 +236,10 @@ class Trainer:
         if not path.exists():
             return False
         state = checkpoint.load(path, self.processes.device)
-        checkpoint.check_same_run(path, state["hyperparameters"], self.options.hyperparameters())
+        theirs, ours = state["hyperparameters"], self.options.hyperparameters()
+        checkpoint.check_same_run(
+            path, theirs | {"data": state.get("data", self.data)}, ours | {"data": self.data}
+        )
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])

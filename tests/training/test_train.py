@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from app.artifact import load_module, open_artifact
-from training import checkpoint, train
+from training import checkpoint, export, train
 from training.datasets import FOLDERS, load_split
 from training.errors import DataError
 from training.networks import normalise
@@ -394,3 +394,54 @@ def test_the_entry_point_tells_a_users_mistake_in_a_line(tmp_path: Path) -> None
     assert process.returncode == 2
     assert said.splitlines()[-1].startswith(f"error: {tmp_path} has none of train, valid, test")
     assert "Traceback" not in said
+
+
+def test_a_source_of_other_things_alone_may_be_mixed_in(
+    data: Path, make_tree: Callable[..., Path], tmp_path: Path
+) -> None:
+    make_tree("things/train", {"other": 8})
+    things = make_tree("things/valid", {"other": 2}, first=100).parent
+    command = flags(data, tmp_path / "run", epochs=1)
+
+    assert run([*command, "--data", str(things)]) == 0
+    card = open_artifact(tmp_path / "run" / "model.pt").card
+    assert list(card.figures) == ["data/valid"]
+    assert card.can_reject
+    with pytest.raises(DataError, match="'train' split has an image of the ten"):
+        run(flags(things, tmp_path / "things-alone", epochs=1))
+
+
+def test_mistakes_are_told_before_training(
+    data: Path, make_tree: Callable[..., Path], tmp_path: Path
+) -> None:
+    command = flags(data, tmp_path / "run", epochs=1)
+    for more, said in (
+        ({"weights": "data=0"}, "leaves no image"),
+        ({"augment-of": "data=5"}, "not a number from 0 to 1"),
+    ):
+        with pytest.raises(DataError, match=said):
+            run(
+                [*command, *(text for name, value in more.items() for text in (f"--{name}", value))]
+            )
+    with pytest.raises(SystemExit):
+        parse([*command, "--version", "not ok"])
+    make_tree("data/test", {"Coat": 1}, first=200)
+    (data / "test" / "Coat").rename(data / "test" / "Hats")
+    with pytest.raises(DataError, match="'Hats' is none of these classes"):
+        run(command)
+    assert not (tmp_path / "run" / "checkpoint.pt").exists()
+
+
+def test_resuming_with_other_data_is_refused(
+    data: Path, make_tree: Callable[..., Path], tmp_path: Path
+) -> None:
+    run(flags(data, tmp_path / "run", epochs=1))
+    make_tree("data/train", {"Coat": 1}, first=50)
+
+    with pytest.raises(checkpoint.CheckpointError, match=r"data was .* and is"):
+        run(flags(data, tmp_path / "run", epochs=1, resume="true"))
+    arguments = argparse.Namespace(
+        run=tmp_path / "run", data=[data], version="1.0.0", output=tmp_path / "model.pt"
+    )
+    with pytest.raises(checkpoint.CheckpointError, match="give the data of that run"):
+        export.run(arguments)
