@@ -137,10 +137,17 @@ def prepare(
     Raises:
         DataError: the source cannot be used, or there is something at `output` already.
     """
-    read, written = Path(source).resolve(), output.resolve()
-    nested = read == written or read in written.parents or written in read.parents
+    partial = output.with_name(output.name + ".partial")
+    read = Path(source).resolve()
+    nested = any(
+        read == written or read in written.parents or written in read.parents
+        for written in (output.resolve(), partial.resolve())
+    )
     if nested and source != fashion_mnist.NAME:
-        raise DataError(f"{output} and {source} lie one within the other: name another folder")
+        raise DataError(
+            f"{source} and {output} (or {partial.name} beside it) lie one within the other: name "
+            "another folder"
+        )
     if output.exists() and any(output.iterdir()) and not overwrite:
         raise DataError(f"{output} is not empty: name another folder, or give --overwrite")
     summary = Summary(name or Path(source).name, licence, url, seed)
@@ -161,7 +168,6 @@ def prepare(
         for split, chosen in splits.items()
     }
     _check_classes(summary.counts)
-    partial = output.with_name(output.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     for split, chosen in splits.items():
         _write(partial, split, chosen, pack)

@@ -136,11 +136,11 @@ def test_a_valid_split_is_known_by_its_other_names(
     }
 
 
-@pytest.mark.parametrize("place", ["photos", "photos/data", "."])
+@pytest.mark.parametrize("place", ["photos.partial", "photos.partial/data", ".", "photos"])
 def test_originals_are_never_overwritten(
     make_tree: Callable[..., Path], tmp_path: Path, place: str
 ) -> None:
-    source = make_tree("photos", COUNTS)
+    source = make_tree("photos.partial", COUNTS)
     before = names(source)
 
     with pytest.raises(DataError, match="one within the other"):
