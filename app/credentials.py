@@ -32,5 +32,5 @@ def _forbidden(path: Path) -> bool:
     except PermissionError:
         return True
     except OSError:
-        return False
+        pass  # it is not there, or boto3 says itself what is wrong with it
     return False

@@ -124,7 +124,8 @@ def mix(
             each = split.labels.bincount().double().rsqrt()[split.labels]
         draws.append(each * weights[name] * len(split) / each.sum())
         strength.append(torch.full((len(split),), strengths[name]))
-    if not sum(float(each.sum()) for each in draws):
+    all_draws = torch.cat(draws)
+    if not all_draws.any():
         raise DataError("--weights leaves no image to train on: they are all 0")
     splits = list(sources.values())
     joined = Split(
@@ -133,4 +134,4 @@ def mix(
         [f"{source}/{name}" for source, split in sources.items() for name in split.names],
     )
     sizes = {name: len(split) for name, split in sources.items()}
-    return Mixture(joined, torch.cat(draws), torch.cat(strength), sizes)
+    return Mixture(joined, all_draws, torch.cat(strength), sizes)

@@ -29,14 +29,7 @@ from tqdm import tqdm
 from app.errors import ServiceError
 from app.images import decode
 from training import fashion_mnist
-from training.datasets import (
-    FOLDERS,
-    MAX_PIXELS,
-    SPLITS,
-    SUFFIXES,
-    class_ids,
-    open_images,
-)
+from training.datasets import FOLDERS, MAX_PIXELS, SPLITS, SUFFIXES, class_ids, open_images
 from training.errors import DataError
 
 VALID_IMAGES_OF_FASHION_MNIST = 5_000

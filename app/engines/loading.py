@@ -145,17 +145,15 @@ def _proven(
             wrong = mismatches(engine, artifact.golden)
             if not wrong:
                 warm_up(engine, batch_size)
+                if reasons:
+                    _log.warning("%s is used, because %s", precision, "; ".join(reasons))
+                return engine
+            reasons.append(
+                f"{name} in {precision} answers the model's own golden images wrong: {wrong[0]}"
+            )
         except EngineError:
             raise
         except Exception as error:  # whatever it stumbles over, another precision may not
             said = " ".join(str(error).split())[:300]  # a trace of C++ may follow
             reasons.append(f"{name} cannot run it in {precision}: {type(error).__name__}: {said}")
-            continue
-        if not wrong:
-            if reasons:
-                _log.warning("%s is used, because %s", precision, "; ".join(reasons))
-            return engine
-        reasons.append(
-            f"{name} in {precision} answers the model's own golden images wrong: {wrong[0]}"
-        )
     raise EngineError(f"{artifact.path}: {'; '.join(reasons)}")

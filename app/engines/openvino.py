@@ -28,7 +28,6 @@ _HINTS = {"float32": "f32", "bfloat16": "bf16"}
 STEP, MOVES, BEFORE, AFTER = 8, 4, 32, 48
 """Of an explanation: pixels from one view of the image to the next, views in each direction, and
 pixels around the image, so many that no cell of a map that shows it lies at a view's edge."""
-"""For an explanation: pixels added around the image, and by how many it is moved."""
 
 
 class OpenVINOEngine:
@@ -129,9 +128,9 @@ class OpenVINOEngine:
         views = np.stack([around[y : y + edge, x : x + edge] for y in moves for x in moves])
         # A request of its own: the network's is shared by all threads.
         maps = network.create_infer_request().infer([views])[0][:, class_id]
-        count, rows = MOVES, maps.shape[1]
-        heat: NDArray[np.float32] = maps.reshape(count, count, rows, rows).transpose(2, 0, 3, 1)
-        heat = np.reshape(heat, (count * rows, count * rows))
+        rows = maps.shape[1]
+        heat: NDArray[np.float32] = maps.reshape(MOVES, MOVES, rows, rows).transpose(2, 0, 3, 1)
+        heat = np.reshape(heat, (MOVES * rows, MOVES * rows))
         first = BEFORE // STEP  # those before lie outside the image
         heat = heat[first : first + cells, first : first + cells].clip(min=0)
         return Explanation(image, heat / max(float(heat.max()), 1e-6))

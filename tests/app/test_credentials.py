@@ -30,8 +30,9 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Pat
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(credentials))
     monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
     monkeypatch.setenv("HOME", str(tmp_path))
-    for folder in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
-        folder.chmod(0o777)
+    tmp_path.chmod(0o777)
+    for above in (tmp_path.parent, tmp_path.parent.parent):
+        above.chmod(0o711)  # to be passed through, no more
     user = os.geteuid()
     if user == 0:
         os.seteuid(NOBODY)

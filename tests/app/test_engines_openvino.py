@@ -15,13 +15,7 @@ from PIL import Image
 
 from app.artifact import Artifact, load_module, open_artifact
 from app.cpu import is_fast_at_bfloat16, is_fast_at_int8
-from app.engines import (
-    Engine,
-    EngineError,
-    EnginePrecision,
-    Pixels,
-    Scores,
-)
+from app.engines import Engine, EngineError, EnginePrecision, Pixels, Scores
 from app.engines.loading import load_engine
 from app.engines.openvino import OpenVINOEngine
 from app.engines.proof import GOLDEN_TOLERANCE, mismatches

@@ -416,13 +416,11 @@ def test_mistakes_are_told_before_training(
 ) -> None:
     command = flags(data, tmp_path / "run", epochs=1)
     for more, said in (
-        ({"weights": "data=0"}, "leaves no image"),
-        ({"augment-of": "data=5"}, "not a number from 0 to 1"),
+        (["--weights", "data=0"], "leaves no image"),
+        (["--augment-of", "data=5"], "not a number from 0 to 1"),
     ):
         with pytest.raises(DataError, match=said):
-            run(
-                [*command, *(text for name, value in more.items() for text in (f"--{name}", value))]
-            )
+            run([*command, *more])
     with pytest.raises(SystemExit):
         parse([*command, "--version", "not ok"])
     make_tree("data/test", {"Coat": 1}, first=200)

@@ -32,12 +32,7 @@ from training.cloud.endpoint.golden import check_golden
 from training.cloud.endpoint.releases import fetch_release
 from training.cloud.endpoint.requests import Instances, Serverless
 from training.cloud.endpoint.rollout import check_kind, is_needed, update, wait_for_service
-from training.cloud.endpoint.scaling import (
-    clear_scaling,
-    most_machines,
-    scaling_now,
-    set_scaling,
-)
+from training.cloud.endpoint.scaling import clear_scaling, most_machines, scaling_now, set_scaling
 from training.cloud.endpoint.state import (
     configs_of,
     existing_endpoint,
@@ -82,12 +77,12 @@ def run(arguments: argparse.Namespace) -> int:
     if needed:
         check_kind(calls, found, hardware, ", or name a config of machines with --to")
     print(f"{endpoint}: from {current} to {wanted}, {why}")
-    most = most_machines(calls, endpoint, None)
+    scaling = scaling_now(calls, endpoint)
+    most = most_machines(calls, endpoint, scaling)
     print(f"costs, until it is deleted: {hourly_costs(calls, hardware, most=most)}")
     if needed and not (arguments.yes or calls.dry_run or ask("Roll back?")):
         print("nothing was changed")
         return 1
-    scaling = scaling_now(calls, endpoint)
     if needed:
         update(
             calls,
