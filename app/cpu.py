@@ -6,20 +6,21 @@ import math
 import os
 from pathlib import Path
 
-CGROUP = Path("/sys/fs/cgroup")
+from app import cgroup
+
 CPUINFO = Path("/proc/cpuinfo")
 
 
-def available_cores(cgroup: Path = CGROUP) -> int:
-    """Cores by affinity, fewer where a container's cgroup (version 1 or 2) grants less time.
+def available_cores(root: Path = cgroup.ROOT, own: Path = cgroup.OWN) -> int:
+    """Cores by affinity, fewer where a control group (version 1 or 2) grants less time.
 
     Without the second, a container limited to 2 of 64 cores would start 64 threads and lose most
     of its time waiting.
     """
     affinity = getattr(os, "sched_getaffinity", None)
     cores = len(affinity(0)) if affinity else os.cpu_count() or 1
-    quota = _quota(cgroup)
-    return max(1, min(cores, math.ceil(quota))) if quota else cores
+    quotas = [quota for group in cgroup.groups("cpu", root, own) if (quota := _quota(group))]
+    return max(1, min([cores, *map(math.ceil, quotas)]))
 
 
 def instructions(cpuinfo: Path = CPUINFO) -> frozenset[str]:
@@ -42,13 +43,13 @@ def is_fast_at_int8() -> bool:
     return not instructions().isdisjoint({"amx_int8", "avx512_vnni", "avx_vnni"})
 
 
-def _quota(cgroup: Path) -> float | None:
+def _quota(group: Path) -> float | None:
     try:
-        limit, period = (cgroup / "cpu.max").read_text().split()
+        limit, period = (group / "cpu.max").read_text().split()
     except (OSError, ValueError):
         try:
-            limit = (cgroup / "cpu/cpu.cfs_quota_us").read_text()
-            period = (cgroup / "cpu/cpu.cfs_period_us").read_text()
+            limit = (group / "cpu.cfs_quota_us").read_text()
+            period = (group / "cpu.cfs_period_us").read_text()
         except OSError:
             return None
     try:

@@ -28,6 +28,27 @@ def test_cgroup_1(tmp_path: Path, quota: str, cores: int) -> None:
     assert available_cores(tmp_path) == cores
 
 
+@pytest.mark.parametrize(
+    "told",
+    ["0::/service.slice/garments.service", "12:cpu,cpuacct:/pods/one\n11:memory:/else\n"],
+)
+def test_limits_of_the_groups_above_hold_too(tmp_path: Path, told: str) -> None:
+    """The process's own has no limit, the one above it has."""
+    (tmp_path / "own").write_text(told)
+    unified, first = tmp_path / "service.slice", tmp_path / "cpu/pods"
+    for group in (unified / "garments.service", first / "one"):
+        group.mkdir(parents=True)
+    if told.startswith("0"):
+        (unified / "garments.service/cpu.max").write_text("max 100000\n")
+        (unified / "cpu.max").write_text("200000 100000\n")
+    else:
+        (first / "one/cpu.cfs_quota_us").write_text("-1\n")
+        (first / "one/cpu.cfs_period_us").write_text("100000\n")
+        (first / "cpu.cfs_quota_us").write_text("200000\n")
+        (first / "cpu.cfs_period_us").write_text("100000\n")
+    assert available_cores(tmp_path, tmp_path / "own") == 2
+
+
 def test_no_cgroup(tmp_path: Path) -> None:
     assert available_cores(tmp_path) == 8
 
