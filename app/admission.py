@@ -23,29 +23,47 @@ class Admission:
     bytes: int = 0
 
     @contextmanager
-    def admit(self, images: int = 1) -> Iterator[Admitted]:
-        """Hold room for `images`, and for the bytes that are taken meanwhile.
+    def receive(self) -> Iterator[Received]:
+        """Hold room for the bytes of one body, which are taken as they arrive.
+
+        Not for its images, which are admitted once they are there: slow uploads would shut out
+        those that could be answered meanwhile.
+
+        Raises:
+            Overloaded: there is no room for an image, so that it need not be sent.
+        """
+        self._check_images(1)
+        received = Received(self)
+        try:
+            yield received
+        finally:
+            self.bytes -= received.bytes
+
+    @contextmanager
+    def admit(self, images: int) -> Iterator[None]:
+        """Hold room for `images`.
 
         Raises:
             Overloaded: there is not enough.
         """
-        if self.images + images > self.max_images:
-            raise Overloaded(
-                f"{self.images} images are in work, of at most {self.max_images}; there is no room "
-                f"for {images} more. Try again."
-            )
+        self._check_images(images)
         self.images += images
-        admitted = Admitted(self)
         try:
-            yield admitted
+            yield
         finally:
             self.images -= images
-            self.bytes -= admitted.bytes
+
+    def _check_images(self, count: int) -> None:
+        if self.images + count > self.max_images:
+            raise Overloaded(
+                f"{self.images} images are in work, of at most {self.max_images}; there is no room "
+                f"for {count} more. Try again."
+            )
 
 
 @dataclass(slots=True)
-class Admitted:
-    """The room of one request."""
+class Received:
+    """The room of one body."""
 
     room: Admission
     bytes: int = 0

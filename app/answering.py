@@ -6,7 +6,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Sequence
-from contextlib import nullcontext
 from typing import Any
 
 from fastapi import Request, Response
@@ -26,14 +25,14 @@ _log = logging.getLogger(__name__)
 async def answer_alone(
     request: Request, service: Service, upload: Upload, top_k: int, explain: bool
 ) -> Prediction:
-    """The answer to the only photo of a request, which is admitted and has arrived.
+    """The answer to the only photo of a request.
 
     Raises:
         ServiceError: the photo is empty, too large or cannot be read, or there is no room or time.
         ClientDisconnect: the client left.
     """
     uploaded = time.perf_counter()
-    with service.admit_explanation() if explain else nullcontext():
+    with service.admit(explain=explain):
         answer = await unless_disconnected(request, _answer(service, upload, explain))
     return Prediction(
         **_fields(request, answer, top_k, uploaded),
@@ -45,7 +44,7 @@ async def answer_alone(
 async def answer_batch(
     request: Request, service: Service, uploads: Sequence[Upload], top_k: int
 ) -> list[BatchItem]:
-    """An answer or an error for each photo, in order; one of them is admitted already.
+    """An answer or an error for each photo, in order.
 
     Raises:
         TooManyImages: more than a batch may hold.
@@ -56,7 +55,7 @@ async def answer_batch(
     if len(uploads) > limit:
         raise errors.TooManyImages(f"{len(uploads)} images; at most {limit} are allowed.")
     uploaded = time.perf_counter()
-    with service.admit(len(uploads) - 1):
+    with service.admit(len(uploads)):
         work = (
             _item(request, service, number, upload, top_k, uploaded)
             for number, upload in enumerate(uploads)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fastapi import Request
 from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
 
-from app.admission import Admitted
+from app.admission import Received
 from app.errors import BodyTooLarge, EmptyBody, MalformedMultipart, MissingFile, UploadTimeout
 
 
@@ -24,7 +24,7 @@ class Upload:
 async def read_uploads(
     request: Request,
     fields: Sequence[str],
-    admitted: Admitted,
+    room: Received,
     *,
     max_bytes: int,
     seconds: float,
@@ -34,7 +34,7 @@ async def read_uploads(
     Args:
         request: whose body it is.
         fields: names of the form's fields that are read.
-        admitted: where room for the body is taken.
+        room: where room for the body is taken.
         max_bytes: of the body.
         seconds: for it to arrive.
 
@@ -49,7 +49,7 @@ async def read_uploads(
     """
     try:
         async with asyncio.timeout(seconds):
-            body = b"".join([chunk async for chunk in _bounded(request, admitted, max_bytes)])
+            body = b"".join([chunk async for chunk in _bounded(request, room, max_bytes)])
     except TimeoutError as error:
         raise UploadTimeout(f"The body did not arrive within {seconds:g} seconds.") from error
     content_type = request.headers.get("content-type", "")
@@ -63,22 +63,20 @@ async def read_uploads(
     return [Upload(None, body)]
 
 
-async def _bounded(
-    request: Request, admitted: Admitted, max_bytes: int
-) -> AsyncGenerator[bytes, None]:
+async def _bounded(request: Request, room: Received, max_bytes: int) -> AsyncGenerator[bytes, None]:
     """The body's chunks; what a Content-Length promises is refused early, but not relied on."""
     error = BodyTooLarge(f"The body is larger than the {max_bytes:,} bytes allowed.")
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and int(announced) > max_bytes:
         raise error
     # Not taken yet: a few that announce much and send nothing would shut all others out.
-    admitted.check(int(announced) if announced.isdecimal() else 0)
+    room.check(int(announced) if announced.isdecimal() else 0)
     received = 0
     async for chunk in request.stream():
         received += len(chunk)
         if received > max_bytes:
             raise error
-        admitted.take(len(chunk))
+        room.take(len(chunk))
         yield chunk
 
 

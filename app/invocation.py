@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from fastapi import Request
 
-from app.admission import Admitted
+from app.admission import Received
 from app.artifact import CATEGORY_COUNT
 from app.body import Upload, read_uploads
 from app.errors import InvalidParameter, MalformedJson, NotAcceptable
@@ -39,7 +39,7 @@ class Wishes:
     top_k: int = CATEGORY_COUNT
 
 
-async def read_invocation(request: Request, admitted: Admitted, settings: Settings) -> Invocation:
+async def read_invocation(request: Request, room: Received, settings: Settings) -> Invocation:
     """The photos of a body: an image itself, a form, or JSON with base64.
 
     Raises:
@@ -49,7 +49,7 @@ async def read_invocation(request: Request, admitted: Admitted, settings: Settin
     uploads = await read_uploads(
         request,
         ["file", "files"],
-        admitted,
+        room,
         max_bytes=settings.max_batch_body_bytes,
         seconds=settings.upload_seconds,
     )

@@ -10,7 +10,7 @@ from typing import cast
 
 from fastapi import Request
 
-from app.admission import Admission, Admitted
+from app.admission import Admission, Received
 from app.errors import NotReady
 from app.memory import available_memory
 from app.predictors import EXPLANATION_COST, LoadedModel, Predictor, PredictorError
@@ -72,18 +72,20 @@ class Service:
             raise NotReady("The model is being loaded and checked. Try again in a moment.")
         return self._predictor
 
-    def admit(self, images: int = 1) -> AbstractContextManager[Admitted]:
-        """Hold room for `images`; see `app.admission.Admission.admit`."""
-        return self.admission.admit(images)
+    def receive(self) -> AbstractContextManager[Received]:
+        """Hold room for a body; see `app.admission.Admission.receive`."""
+        return self.admission.receive()
 
-    def admit_explanation(self) -> AbstractContextManager[Admitted]:
-        """Hold room for the work of explaining an image that is already admitted.
+    def admit(self, images: int = 1, explain: bool = False) -> AbstractContextManager[None]:
+        """Hold room for `images`, and for the work of explaining them.
 
         Raises:
             Overloaded: there is not enough.
         """
-        # Never more than there is: a small service explains too, one photo at a time.
-        return self.admit(min(EXPLANATION_COST, self.settings.max_images_in_work - 1))
+        if explain:
+            # Never more than there is: a small service explains too, one photo at a time.
+            images = min(images + EXPLANATION_COST, self.settings.max_images_in_work)
+        return self.admission.admit(images)
 
     def start(self) -> None:
         """Begin to load."""

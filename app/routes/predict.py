@@ -92,11 +92,11 @@ async def predict(
     service = service_of(request)
     _ = service.predictor  # before the body is read
     settings = service.settings
-    with service.admit() as admitted:
+    with service.receive() as room:
         uploads = await read_uploads(
             request,
             ["file"],
-            admitted,
+            room,
             max_bytes=settings.max_body_bytes,
             seconds=settings.upload_seconds,
         )
@@ -130,11 +130,11 @@ async def predict_batch(request: Request, top_k: TopK = CATEGORY_COUNT) -> Respo
     service = service_of(request)
     _ = service.predictor
     settings = service.settings
-    with service.admit() as admitted:
+    with service.receive() as room:
         uploads = await read_uploads(
             request,
             ["files", "file"],
-            admitted,
+            room,
             max_bytes=settings.max_batch_body_bytes,
             seconds=settings.upload_seconds,
         )

@@ -61,8 +61,8 @@ async def invocations(request: Request) -> Response:
     lines = wants_lines(request.headers.get("accept", ""))
     # A job that asks for nothing gets lines as well: its photos come one by one.
     lines = lines or os.environ.get(BATCH_VARIABLE) == "true"
-    with service.admit() as admitted:
-        invocation = await read_invocation(request, admitted, service.settings)
+    with service.receive() as room:
+        invocation = await read_invocation(request, room, service.settings)
         if invocation.describe:
             return json_response(description(predictor.model))
         if invocation.several or lines:

@@ -108,15 +108,18 @@ def test_beyond_the_bytes_in_work_it_refuses_at_once(start: Start, engine: Known
     assert client.post("/predict", content=bytes(20_000)).status_code == 415
 
 
-def test_bytes_that_are_announced_and_never_sent_take_no_room(start: Start) -> None:
-    client = start(max_bytes_in_work=50 * 2**20).client
+def test_uploads_that_do_not_arrive_shut_nobody_out(start: Start) -> None:
+    """Neither by the bytes that they announce, nor by the images that they may hold."""
+    client = start(max_bytes_in_work=50 * 2**20, max_images_in_work=2, max_batch_images=2).client
     address = (client.base_url.host, client.base_url.port)
     head = f"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Length: {10 * 2**20}\r\n\r\n"
     with contextlib.ExitStack() as open_connections:
         for _ in range(10):
-            open_connections.enter_context(socket.create_connection(address)).sendall(head.encode())
-        until(lambda: metric(client, "garment_images_in_work") == 10)
+            slow = open_connections.enter_context(socket.create_connection(address))
+            slow.sendall(head.encode() + bytes(1_000))
+        until(lambda: metric(client, "garment_bytes_in_work") == 10_000)
         assert client.post("/predict", content=known_png(2)).status_code == 200
+        assert metric(client, "garment_images_in_work") == 0
 
 
 def test_by_default_bodies_take_a_quarter_of_the_memory(start: Start) -> None:
