@@ -109,11 +109,17 @@ def main() -> None:
                 rate = SHARE * busy["throughput"]
                 calm = load(members, photos, seconds, 8 * CONNECTIONS, rate)
                 found[way].append((busy["throughput"], alone["p50"], calm["p99"]))
+    medians = {
+        way: [median(column) for column in zip(*rows, strict=True)] for way, rows in found.items()
+    }
+    (first_way, first_row), *others = medians.items()
+    throughput, p50, p99 = first_row
+    print(f"{first_way.title}: {throughput:.0f} requests/s, p50 {p50:.1f} ms, p99 {p99:.0f} ms")
     print(f"| | requests/s, {CONNECTIONS} clients | p50 of one client | p99 at half of that |")
     print("|---|---|---|---|")
-    for way, rows in found.items():
-        throughput, p50, p99 = (median(column) for column in zip(*rows, strict=True))
-        print(f"| {way.title} | {throughput:.0f} | {p50:.1f} ms | {p99:.0f} ms |")
+    for way, row in others:
+        ratios = [f"{value / its:.2f}" for value, its in zip(row, first_row, strict=True)]
+        print(f"| {way.title} | {' | '.join(ratios)} |")
 
 
 if __name__ == "__main__":
