@@ -48,15 +48,20 @@ class Batches(Images):
     def __init__(
         self,
         mixture: Mixture,
+        labels: Tensor,
         batch_size: int,
         seed: int,
         rank: int = 0,
         world: int = 1,
         device: torch.device | str = "cpu",
     ) -> None:
-        """Hold `mixture` for process `rank` of `world`; `batch_size` is over all processes."""
+        """Hold `mixture` for process `rank` of `world`; `batch_size` is over all processes.
+
+        `labels` is int64 `[N]`, what its N images are trained for.
+        """
         super().__init__(mixture.split, rank, world, torch.device(device))
-        self.mixture, self.batch_size, self.seed = mixture, batch_size, seed
+        self.mixture, self.labels = mixture, labels
+        self.batch_size, self.seed = batch_size, seed
         self.steps = max(1, int(mixture.draws.sum()) // batch_size)
 
     def in_epoch(
@@ -66,7 +71,7 @@ class Batches(Images):
 
         What does not fill a batch is left for another epoch.
         """
-        images, labels, strength = self.sized(size), self.split.labels, self.mixture.strength
+        images, labels, strength = self.sized(size), self.labels, self.mixture.strength
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)
         order = self.mixture.order(generator)
         for step in range(first_step, self.steps):

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 from app.artifact import CATEGORIES, Background, Calibration, DataSource, Figures, ModelCard
 from training import fashion_mnist
-from training.datasets import open_images
+from training.calibrate import MIN_IMAGES
 from training.networks import INPUT_SIZE, Architecture
 
 MISTAKES_NAMED = 3
@@ -30,29 +28,17 @@ class Provenance:
     sources: list[DataSource]
 
 
-def data_source(name: str, splits: Mapping[str, Path]) -> DataSource:
-    """Who made the data, from the prepared.json that `prepare` left beside the splits."""
-    images = len(open_images(splits["train"]).files)
-    folder = splits["train"].parent
-    told = folder / "prepared.json"
-    source = json.loads(told.read_text()) if told.exists() else {}
-    return DataSource(
-        name=source.get("name", name),
-        licence=source.get("licence", "not stated"),
-        url=source.get("url"),
-        images=images,
-    )
-
-
 def model_card(
     told: Provenance,
     parameters: int,
     calibration: dict[Background, Calibration],
     figures: dict[str, Figures],
+    others: int,
 ) -> ModelCard:
     """The card of a network with `parameters` weights.
 
     `figures` are by source and split, such as `home/valid`; the weak points are read off valid.
+    `others` is how many images of other things it was calibrated on.
     """
     return ModelCard(
         name=f"garment-{told.architecture}",
@@ -67,18 +53,29 @@ def model_card(
         sources=told.sources,
         figures=figures,
         calibration=calibration,
-        limitations=_limitations(told, calibration, figures),
+        limitations=_limitations(told, calibration, figures, others),
     )
 
 
 def _limitations(
-    told: Provenance, calibration: Mapping[Background, Calibration], figures: Mapping[str, Figures]
+    told: Provenance,
+    calibration: Mapping[Background, Calibration],
+    figures: Mapping[str, Figures],
+    others: int,
 ) -> list[str]:
     """What the model is bad at, in sentences."""
     valid = {name: one for name, one in figures.items() if name.endswith("/valid")}
     lines = [line for name, measured in valid.items() for line in _confusions(name, measured)]
     if any(part.garment_threshold is None for part in calibration.values()):
         lines.append("It cannot tell that an image shows no garment: it names one of the ten.")
+    elif others == 0:
+        lines.append(
+            "How well it tells that an image shows no garment was not measured, and its limit for "
+            "that is a guess: no valid split has such images."
+        )
+    lines += [
+        line for background, fitted in calibration.items() for line in _unfitted(background, fitted)
+    ]
     if [source.name for source in told.sources] == [fashion_mnist.TITLE]:
         lines.append(
             "It has seen Fashion-MNIST alone, small grey pictures on black: it is often wrong on "
@@ -86,6 +83,20 @@ def _limitations(
         )
     else:
         lines += _unseen(valid)
+    return lines
+
+
+def _unfitted(background: Background, fitted: Calibration) -> list[str]:
+    """Limits of a background that few images, or none, stand behind."""
+    place = "on any other background" if background == "scene" else f"on {background}"
+    lines = []
+    if fitted.images < MIN_IMAGES:
+        lines.append(
+            f"Its confidence and limits for images {place} are those for all images: the valid "
+            f"splits have {fitted.images} garments there, and {MIN_IMAGES} would be needed."
+        )
+    if fitted.conformal_threshold == 0:
+        lines.append(f"Its sets of labels for images {place} hold all ten: too few to fit them.")
     return lines
 
 

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from training.errors import CheckpointError
+from training.networks import Architecture, build_network
 
 FILE = "checkpoint.pt"
 LAST_LAYERS = ("fc.", "classifier.6.")
@@ -66,39 +67,70 @@ def check_same_run(path: Path, theirs: dict[str, Any], ours: dict[str, Any]) -> 
 
 
 def result(state: dict[str, Any]) -> dict[str, torch.Tensor]:
-    """The weights that a run gives: of the best epoch where it stops early, else the average."""
-    if state["best"]["network"] is not None:
-        return dict(state["best"]["network"])
+    """The weights that a run gives: of the best epoch where it stops early, else the average.
+
+    The last layer has the classes alone, and not what a second task of the training had there.
+    """
     prefix = "module."
-    return {
+    weights = state["best"]["network"] or {
         name.removeprefix(prefix): value
         for name, value in state["average"].items()
         if name.startswith(prefix)
     }
+    outputs = state.get("outputs")
+    return {
+        name: value[:outputs] if name.startswith(LAST_LAYERS) else value
+        for name, value in weights.items()
+    }
 
 
-def start_from(network: nn.Module, path: Path) -> None:
+def network_of(weights: dict[str, torch.Tensor]) -> nn.Module:
+    """The network that has these weights, as `result` and `weights_of` give them."""
+    architecture: Architecture = "resnet18" if "fc.weight" in weights else "vgg16"
+    network = build_network(architecture, outputs(weights))
+    network.load_state_dict(weights)
+    return network
+
+
+def start_from(network: nn.Module, path: Path, outputs: int) -> int:
     """Give a network what another run or an artifact holds.
 
-    A network with more outputs keeps its own for those that the other lacks, such as `other`.
+    A network that has more than the other keeps its own for those, such as `other`; where it has
+    fewer, the other's last ones are left out.
+
+    Args:
+        network: as `build_network` makes it.
+        path: of the run or the artifact.
+        outputs: how many of the network's outputs are classes; they come first.
+
+    Returns:
+        How many of the other's outputs are left out.
 
     Raises:
         CheckpointError: there is no such run or artifact, or it has another network.
     """
-    weights, ours = _weights(path), network.state_dict()
+    weights, ours = weights_of(path), network.state_dict()
+    left_out = 0
     for name, own in ours.items():
         value = weights.get(name)
         is_last = name.startswith(LAST_LAYERS)
         if value is None or value.shape[is_last:] != own.shape[is_last:]:
             raise CheckpointError(f"{path}: this is the result of another network")
         if is_last:
-            rows = min(len(value), len(own))
+            rows = min(len(value), outputs)
             own[:rows] = value[:rows]
+            left_out = len(value) - rows
         else:
             own.copy_(value)
+    return left_out
 
 
-def _weights(path: Path) -> dict[str, torch.Tensor]:
+def weights_of(path: Path) -> dict[str, torch.Tensor]:
+    """The weights of a run (its folder, or its checkpoint) or of an artifact.
+
+    Raises:
+        CheckpointError: it is none of these.
+    """
     if path.is_dir():
         return result(load(path))
     try:

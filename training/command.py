@@ -1,10 +1,16 @@
-"""What the commands that report have in common on the command line."""
+"""What the commands have in common on the command line."""
 
 from __future__ import annotations
 
 import argparse
 import shlex
 import sys
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from app.artifact import Version
 
 
 def positive(text: str) -> int:
@@ -12,6 +18,48 @@ def positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
     return int(text)
+
+
+def version(text: str) -> str:
+    """A version as artifacts may have it."""
+    try:
+        return TypeAdapter[str](Version).validate_python(text)
+    except ValidationError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no version: up to 64 letters, digits, dots, hyphens, such as 1.0.0"
+        ) from None
+
+
+def switch(text: str) -> bool:
+    """A truth value as SageMaker passes it (`--pretrained true`)."""
+    if text.lower() in ("true", "1", "yes", "on"):
+        return True
+    if text.lower() in ("false", "0", "no", "off"):
+        return False
+    raise argparse.ArgumentTypeError(f"expected true or false, not {text!r}")
+
+
+def number(kind: type[int] | type[float], low: float, high: float) -> Any:
+    """A number of a kind from `low` to `high`, as the type of an argument."""
+
+    def parse(text: str) -> int | float:
+        try:
+            value = kind(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"{text} is not within {low:g} to {high:g}")
+        return value
+
+    return parse
+
+
+def output_folder(text: str) -> Path:
+    """A folder to write to, which need not exist yet, as the type of an argument."""
+    path = Path(text)
+    if path.exists() and not path.is_dir():
+        raise argparse.ArgumentTypeError(f"{text} is a file: name a folder")
+    return path
 
 
 def command_line() -> str:

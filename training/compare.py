@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.artifact import CATEGORIES, open_artifact
-from training.command import command_line, positive
+from training.command import command_line, output_folder, positive
 from training.comparison import Candidate, Comparison, Effort, compare
 from training.datasets import SPLITS, load_split
 from training.errors import DataError
@@ -60,7 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--split", choices=SPLITS, default="test", help="default: %(default)s")
     parser.add_argument(
-        "--output", type=Path, default=Path("reports/compare"), help="default: %(default)s"
+        "--output", type=output_folder, default=Path("reports/compare"), help="default: %(default)s"
     )
     parser.add_argument(
         "--train",

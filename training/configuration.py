@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,6 +33,17 @@ def with_config(argv: Sequence[str]) -> list[str]:
     # Of a flag that is given twice, argparse takes the later one.
     first = 1 if rest and not rest[0].startswith("-") else 0
     return rest[:first] + flags + rest[first:]
+
+
+def self_contained(argv: Sequence[str]) -> list[str]:
+    """The command line that does the same from scratch: without `--config` and `--resume`.
+
+    Raises:
+        TrainingError: see `with_config`.
+    """
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--resume", nargs="?")
+    return parser.parse_known_args(with_config(argv))[1]
 
 
 def _flags(file: Path) -> list[str]:

@@ -124,8 +124,19 @@ def open_images(path: Path) -> ImageFolder:
         elif not member.name.startswith("."):
             unread.append(name)
     if not files:
-        raise DataError(f"{path} holds no images: expected CLASS/NAME.png (or .jpg, .webp, ...)")
+        instead = f", but {unread_files(unread)}" if unread else ""
+        raise DataError(
+            f"{path} holds no images{instead}: expected CLASS/NAME.png (or .jpg, .webp, ...)"
+        )
     return ImageFolder(path, files, archive, unread)
+
+
+def unread_files(names: list[str]) -> str:
+    """How many files of which kinds are not read, and what to do about photos among them."""
+    kinds = Counter(PurePosixPath(name).suffix.lower() or "without a suffix" for name in names)
+    counts = ", ".join(f"{count:,} {kind}" for kind, count in kinds.most_common())
+    advice = "; convert HEIC photos to JPEG" if {".heic", ".heif"} & kinds.keys() else ""
+    return f"{len(names):,} files of kinds that are not read ({counts}){advice}"
 
 
 def class_id(folder: str) -> int:

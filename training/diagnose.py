@@ -79,7 +79,7 @@ class Diagnosis:
         self._sampler = ForwardSampler(network)
         self._last = [item for item in network.parameters() if item.requires_grad][-1]
         self._step = 0
-        self._classes: int | None = None
+        self._guess: float | None = None
         self._history: list[rules.Epoch] = []
         self._reported: set[str] = set()
 
@@ -88,12 +88,12 @@ class Diagnosis:
         if not balanced:
             self._found("class_imbalance", rules.class_imbalance(counts))
 
-    def check_start(self, loss: float, classes: int) -> None:
-        """After the very first forward pass, with its loss (cross-entropy, in nats)."""
-        self._classes = classes
+    def check_start(self, loss: float, guess: float) -> None:
+        """After the very first forward pass, with its loss and that of knowing nothing, in nats."""
+        self._guess = guess
         if self._fresh and math.isfinite(loss):  # otherwise check_step has more to say
             variances = self._sampler.variances
-            self._found("poor_initialisation", rules.poor_initialisation(loss, classes, variances))
+            self._found("poor_initialisation", rules.poor_initialisation(loss, guess, variances))
 
     def check_step(self, step: int, loss: float) -> None:
         """After each backward pass, before the optimiser uses the gradients.
@@ -133,7 +133,7 @@ class Diagnosis:
             self._sampler.clear()
         numbers = (train_loss, valid_loss, train_accuracy, valid_accuracy)
         self._history.append(rules.Epoch(*numbers, steps=self._step + 1))
-        still = rules.loss_not_decreasing(self._history, self._classes)
+        still = rules.loss_not_decreasing(self._history, self._guess)
         self._found("loss_not_decreasing", still)
         self._found("overfitting", rules.overfitting(self._history))
         self._reported.clear()
@@ -147,7 +147,7 @@ class Diagnosis:
         """What a resumed run needs to go on the same: plain values and tensors."""
         return {
             "step": self._step,
-            "classes": self._classes,
+            "guess": self._guess,
             "history": [tuple(epoch) for epoch in self._history],
             "reported": sorted(self._reported),
             "armed": self._sampler.armed,
@@ -158,7 +158,7 @@ class Diagnosis:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from `state_dict`."""
-        self._step, self._classes = state["step"], state["classes"]
+        self._step, self._guess = state["step"], state["guess"]
         self._history = [rules.Epoch(*epoch) for epoch in state["history"]]
         self._reported = set(state["reported"])
         self._sampler.armed, self._sampler.first_pass = state["armed"], state["first_pass"]

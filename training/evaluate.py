@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import get_args
 
 from app.artifact import Artifact, Precision, open_artifact
-from training.command import command_line, positive
+from training.command import command_line, output_folder, positive
 from training.datasets import SPLITS, load_split
 from training.errors import DataError
 from training.evaluation import Evaluation, Evaluations, identity, measure, one_split_of
@@ -45,7 +45,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--split", choices=SPLITS, default="test", help="default: %(default)s")
     parser.add_argument(
-        "--output", type=Path, default=Path("reports/evaluate"), help="default: %(default)s"
+        "--output",
+        type=output_folder,
+        default=Path("reports/evaluate"),
+        help="default: %(default)s",
     )
     parser.add_argument(
         "--precision", choices=get_args(Precision), default="float32", help="default: %(default)s"

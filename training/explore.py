@@ -13,7 +13,7 @@ import argparse
 from itertools import combinations
 from pathlib import Path
 
-from training.command import command_line, positive
+from training.command import command_line, output_folder, positive
 from training.datasets import FOLDERS, find_splits
 from training.exploration import Duplicate, Exploration, split_facts
 from training.findings import findings, texts
@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("data", type=Path, metavar="DATA", help="folder of prepared data")
     parser.add_argument(
-        "--output", type=Path, default=Path("reports/explore"), help="default: %(default)s"
+        "--output", type=output_folder, default=Path("reports/explore"), help="default: %(default)s"
     )
     parser.add_argument(
         "--sample",

@@ -15,15 +15,16 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from app.artifact import BACKGROUNDS, CATEGORIES
+from app.artifact import BACKGROUNDS, CATEGORIES, DataSource
 from training import checkpoint, metrics
 from training.calibrate import calibrate
-from training.card import Provenance, data_source, model_card
+from training.card import Provenance, model_card
+from training.command import version
 from training.datasets import Split, load_split, sources_of
 from training.errors import CheckpointError, DataError
+from training.lineage import data_source
 from training.metrics import Answers
-from training.networks import GarmentModel, build_network, channels_last, normalise
-from training.options import version
+from training.networks import GarmentModel, channels_last, normalise
 from training.scripted import (
     check_parity,
     golden_images,
@@ -57,9 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Export the result of a run from its checkpoint."""
     state = checkpoint.load(arguments.run)
     hyperparameters = state["hyperparameters"]
-    weights = checkpoint.result(state)
-    network = build_network(hyperparameters["architecture"], checkpoint.outputs(weights))
-    network.load_state_dict(weights)
+    network = checkpoint.network_of(checkpoint.result(state))
     sources = sources_of(arguments.data)
     made_of = [data_source(name, splits) for name, splits in sources.items()]
     trained_on, given = state.get("data"), [source.images for source in made_of]
@@ -70,6 +69,8 @@ def run(arguments: argparse.Namespace) -> int:
             "data of that run"
         )
     folder = arguments.run if arguments.run.is_dir() else arguments.run.parent
+    if "sources" in state:  # also those of the model that the run started from
+        made_of = [DataSource(**source) for source in state["sources"]]
     told = Provenance(
         arguments.version,
         hyperparameters["architecture"],
@@ -118,9 +119,8 @@ def export(
     def joined(parts: Mapping[str, Tensor]) -> Tensor:
         return torch.cat([parts[name] for name in valid])
 
-    calibration = calibrate(
-        joined(logits), torch.cat([split.labels for split in valid.values()]), joined(backgrounds)
-    )
+    labels = torch.cat([split.labels for split in valid.values()])
+    calibration = calibrate(joined(logits), labels, joined(backgrounds))
     model.temperatures = [calibration[kind].temperature for kind in BACKGROUNDS]
     model.garment_temperatures = [calibration[kind].garment_temperature for kind in BACKGROUNDS]
     answers = {name: _answers(model, logits[name], backgrounds[name]) for name in loaded}
@@ -134,6 +134,7 @@ def export(
         parameters=sum(parameter.numel() for parameter in network.parameters()),
         calibration=calibration,
         figures=figures,
+        others=int((labels == len(CATEGORIES)).sum()),
     )
     images = torch.cat([split.images for split in valid.values()])
     golden = golden_images(model, _typical_images(answers, valid))
@@ -147,6 +148,8 @@ def export(
     print(f"{path}, {path.stat().st_size / 1e6:.1f} MB: {said}", flush=True)
     for name, measured in card.figures.items():
         print(f"{name}: accuracy {measured.accuracy:.2%}, ECE {measured.ece:.3f}", flush=True)
+    for name in sorted(loaded.keys() - figures.keys()):
+        print(f"{name}: no image of the ten categories, so it has no figures", flush=True)
 
 
 def _some(valid: Mapping[str, Split]) -> Tensor:

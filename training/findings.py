@@ -39,7 +39,8 @@ def _balance(splits: dict[str, SplitFacts]) -> list[Finding]:
             Finding(
                 "good",
                 f"The classes are balanced: {counts[largest]:,} images to train on each.",
-                "Training shows every image once per epoch, with no class weights.",
+                "Trained on alone, every image comes once per epoch; in a mix of sources, as "
+                "often as --weights says.",
             )
         ]
     ratio = counts[largest] / counts[smallest]
@@ -52,9 +53,9 @@ def _balance(splits: dict[str, SplitFacts]) -> list[Finding]:
             Finding(
                 "warning",
                 f"The classes are not balanced: {said}",
-                "Training draws images so that all classes come equally often (--balance auto "
-                f"does so above {MAX_CLASS_RATIO:g} times; --balance off shows every image once). "
-                f"More images of {smallest} would be better still.",
+                "Training draws rarer classes more often, by the square root of their size "
+                f"(--balance auto does so above {MAX_CLASS_RATIO:g} times; --balance off shows "
+                f"every image equally often). More images of {smallest} would be better still.",
             )
         ]
     return [

@@ -115,7 +115,7 @@ def mix(
             class has over 1.5 times the images of its smallest.
 
     Raises:
-        DataError: all weights are 0.
+        DataError: the weights are so small that an epoch draws no image.
     """
     draws, strength = [], []
     for name, split in sources.items():
@@ -125,8 +125,8 @@ def mix(
         draws.append(each * weights[name] * len(split) / each.sum())
         strength.append(torch.full((len(split),), strengths[name]))
     all_draws = torch.cat(draws)
-    if not all_draws.any():
-        raise DataError("--weights leaves no image to train on: they are all 0")
+    if all_draws.sum() < 1:
+        raise DataError("--weights leaves no image to train on: an epoch draws less than one")
     splits = list(sources.values())
     joined = Split(
         torch.cat([split.images for split in splits]) if len(splits) > 1 else splits[0].images,

@@ -15,11 +15,9 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from pydantic import TypeAdapter, ValidationError
-
-from app.artifact import Version
 from training.blend import Mix
-from training.configuration import CONFIG_HELP
+from training.command import number, output_folder, switch, version
+from training.configuration import CONFIG_HELP, self_contained
 from training.mixture import Balance
 from training.networks import ARCHITECTURES, INPUT_SIZE, Architecture
 
@@ -47,6 +45,8 @@ class Options:
     weight_decay: float
     warmup: float
     label_smoothing: float
+    finer: float
+    teachers: str
     ema_decay: float
     augment: float
     augment_of: str
@@ -62,6 +62,11 @@ class Options:
     diagnose: Literal["stop", "warn", "off"]
     profile: Path | None
     command: str
+
+    @property
+    def teacher_paths(self) -> list[Path]:
+        """The runs and artifacts of `--teachers`."""
+        return [Path(path) for path in self.teachers.split(",") if path]
 
     def image_size(self, epoch: int) -> int:
         """Edge of the images in pixels, from `small_size` up, in steps of 16; epochs from 1 on.
@@ -84,38 +89,6 @@ class Options:
         return {name: value for name, value in values.items() if name not in elsewhere}
 
 
-def version(text: str) -> str:
-    """A version as artifacts may have it."""
-    try:
-        return TypeAdapter[str](Version).validate_python(text)
-    except ValidationError:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is no version: up to 64 letters, digits, dots, hyphens, such as 1.0.0"
-        ) from None
-
-
-def switch(text: str) -> bool:
-    """A truth value as SageMaker passes it (`--pretrained true`)."""
-    if text.lower() in ("true", "1", "yes", "on"):
-        return True
-    if text.lower() in ("false", "0", "no", "off"):
-        return False
-    raise argparse.ArgumentTypeError(f"expected true or false, not {text!r}")
-
-
-def _number(kind: type[int] | type[float], low: float, high: float) -> Any:
-    def parse(text: str) -> int | float:
-        try:
-            value = kind(text)
-        except ValueError:
-            raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
-        if not low <= value <= high:
-            raise argparse.ArgumentTypeError(f"{text} is not within {low:g} to {high:g}")
-        return value
-
-    return parse
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags; the defaults are good for Fashion-MNIST on a laptop."""
     environment = os.environ
@@ -130,7 +103,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--output",
-        type=Path,
+        type=output_folder,
         default=output and Path(output),
         required=output is None,
         help="for the history and TensorBoard, and what has no folder of its own (default: "
@@ -139,7 +112,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     model_dir = environment.get("SM_MODEL_DIR")
     add(
         "--model-dir",
-        type=Path,
+        type=output_folder,
         default=model_dir and Path(model_dir),
         help="for the artifact model.pt (default: SM_MODEL_DIR, else the output)",
     )
@@ -169,10 +142,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
     add = parser.add_argument_group("hyperparameters (default)").add_argument
-    add("--epochs", type=_number(int, 1, 10_000), default=30, help="%(default)s")
+    add("--epochs", type=number(int, 1, 10_000), default=30, help="%(default)s")
     add(
         "--batch-size",
-        type=_number(int, 2, 65_536),
+        type=number(int, 2, 65_536),
         default=128,
         help="over all processes (%(default)s)",
     )
@@ -184,32 +157,46 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--learning-rate",
-        type=_number(float, 0, 1e6),
+        type=number(float, 0, 1e6),
         help="the peak of one-cycle (0.1 for sgd, 0.002 for adamw; a tenth for vgg16, and a "
         "tenth with --pretrained or --start-from)",
     )
-    add("--momentum", type=_number(float, 0, 0.9999), default=0.9, help="of sgd (%(default)s)")
+    add("--momentum", type=number(float, 0, 0.9999), default=0.9, help="of sgd (%(default)s)")
     add(
         "--weight-decay",
-        type=_number(float, 0, 10),
+        type=number(float, 0, 10),
         help="not for biases and normalisation (0.0005 for sgd, 0.05 for adamw)",
     )
     add(
         "--warmup",
-        type=_number(float, 0, 0.9),
+        type=number(float, 0, 0.9),
         default=0.15,
         help="share of the steps in which the rate rises (%(default)s)",
     )
-    add("--label-smoothing", type=_number(float, 0, 0.9), default=0.0, help="%(default)s")
+    add("--label-smoothing", type=number(float, 0, 0.9), default=0.0, help="%(default)s")
+    add(
+        "--finer",
+        type=number(float, 0, 10),
+        default=0.0,
+        help="weight of a second task in training: to tell apart what names of files begin with, "
+        "such as Heels-12345.jpg and Flats-12346.jpg; 0 is none (%(default)s)",
+    )
+    add(
+        "--teachers",
+        default="",
+        metavar="PATH,...",
+        help="learn what these runs (folders) or artifacts (model.pt) say of each image, in the "
+        "mean, rather than its label",
+    )
     add(
         "--ema-decay",
-        type=_number(float, 0, 0.99999),
+        type=number(float, 0, 0.99999),
         default=0.998,
         help="of the averaged weights, which are the result; 0 is none (%(default)s)",
     )
     add(
         "--augment",
-        type=_number(float, 0, 1),
+        type=number(float, 0, 1),
         default=0.4,
         help="strength of the augmentation, 0 to 1 (%(default)s)",
     )
@@ -241,24 +228,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--small-size",
-        type=_number(int, 32, INPUT_SIZE),
+        type=number(int, 32, INPUT_SIZE),
         default=80,
         help="edge in pixels of the first epoch's images; faster (%(default)s)",
     )
     add(
         "--small-share",
-        type=_number(float, 0, 1),
+        type=number(float, 0, 1),
         default=0.5,
         help=f"share of the epochs in which it grows to {INPUT_SIZE} (%(default)s)",
     )
     add(
         "--early-stop",
-        type=_number(int, 0, 10_000),
+        type=number(int, 0, 10_000),
         default=0,
         help="stop after so many epochs without a lower loss on valid, and take the best epoch; "
         "0 is never (%(default)s)",
     )
-    add("--seed", type=_number(int, 0, 2**31), default=0, help="%(default)s")
+    add("--seed", type=number(int, 0, 2**31), default=0, help="%(default)s")
 
     add = parser.add_argument_group("running").add_argument
     add(
@@ -267,7 +254,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="auto",
         help="auto: bfloat16 where the processor is fast at it",
     )
-    add("--threads", type=_number(int, 0, 1024), default=0, help="0: PyTorch's choice")
+    add("--threads", type=number(int, 0, 1024), default=0, help="0: PyTorch's choice")
     add(
         "--diagnose",
         choices=("stop", "warn", "off"),
@@ -282,7 +269,7 @@ def from_arguments(arguments: argparse.Namespace) -> Options:
     names = [item.name for item in fields(Options) if item.name != "command"]
     values = {name: getattr(arguments, name) for name in names}
     flags = sys.argv[2:] if sys.argv[1:2] == ["train"] else sys.argv[1:]
-    values["command"] = shlex.join(["python", "-m", "training", "train", *flags])
+    values["command"] = shlex.join(["python", "-m", "training", "train", *self_contained(flags)])
     if values["learning_rate"] is None:
         base = 0.1 if values["optimizer"] == "sgd" else 0.002
         if values["architecture"] == "vgg16":  # it has no batch normalisation

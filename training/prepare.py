@@ -29,7 +29,8 @@ from tqdm import tqdm
 from app.errors import ServiceError
 from app.images import decode
 from training import fashion_mnist
-from training.datasets import FOLDERS, MAX_PIXELS, SPLITS, SUFFIXES, class_ids, open_images
+from training.command import output_folder
+from training.datasets import FOLDERS, MAX_PIXELS, SPLITS, class_ids, open_images, unread_files
 from training.errors import DataError
 
 VALID_IMAGES_OF_FASHION_MNIST = 5_000
@@ -68,7 +69,9 @@ class Summary:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("source", help="folder, zip, or the word fashion-mnist")
-    parser.add_argument("--output", type=Path, required=True, help="folder to write the splits to")
+    parser.add_argument(
+        "--output", type=output_folder, required=True, help="folder to write the splits to"
+    )
     parser.add_argument("--pack", action="store_true", help="write one zip per split, not folders")
     parser.add_argument("--seed", type=int, default=0, help="of the random splits (default: 0)")
     parser.add_argument(
@@ -96,16 +99,13 @@ def run(arguments: argparse.Namespace) -> int:
         licence=arguments.licence,
         url=arguments.url,
     )
-    unread = f"of no kind that is read ({', '.join(SUFFIXES)})"
-    for kind, names in (
-        ("corrupt", summary.corrupt),
-        ("duplicate", summary.duplicates),
-        (unread, summary.unread),
-    ):
+    for kind, names in (("corrupt", summary.corrupt), ("duplicate", summary.duplicates)):
         for name in names[:10]:
             print(f"left out, {kind}: {name}")
         if len(names) > 10:
             print(f"left out, {kind}: {len(names) - 10} more, listed in prepared.json")
+    if summary.unread:
+        print(f"left out, {unread_files(summary.unread)}; listed in prepared.json")
     for split, counts in summary.counts.items():
         per_class = ", ".join(f"{name} {count:,}" for name, count in counts.items())
         print(f"{split}: {sum(counts.values()):,} images ({per_class})")

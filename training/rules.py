@@ -8,7 +8,6 @@ Each function returns None while all is well, or a sentence with the numbers.
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 RULES: dict[str, str] = {
@@ -108,22 +107,23 @@ def class_imbalance(counts: dict[str, int]) -> str | None:
     )
 
 
-def poor_initialisation(loss: float, classes: int, variances: dict[str, float]) -> str | None:
-    """Judge the first loss and the variance of each layer's first outputs, in order.
+def poor_initialisation(loss: float, guess: float, variances: dict[str, float]) -> str | None:
+    """Judge the first loss, and the variance of each layer's first outputs, in order.
+
+    `guess` is what the loss would be of knowing nothing.
 
     The last layer is judged by the loss alone: starting it at zero is sound and usual.
     """
-    guess = math.log(classes)
     for name, variance in list(variances.items())[:-1]:
         if not MIN_VARIANCE <= variance <= MAX_VARIANCE:
             what = "vanish" if variance < MIN_VARIANCE else "explode"
             return f"The first outputs of layer {name} {what}: their variance is {variance:.1e}."
     if loss > MAX_FIRST_LOSS * guess:
-        return f"The first loss is {loss:.3f}; guessing among {classes} classes costs {guess:.3f}."
+        return f"The first loss is {loss:.3f}; guessing costs {guess:.3f}."
     if loss < MIN_FIRST_LOSS * guess:
         return (
-            f"The first loss is {loss:.3f}, though guessing among {classes} classes costs "
-            f"{guess:.3f}: these weights, or the images themselves, give the answers away."
+            f"The first loss is {loss:.3f}, though guessing costs {guess:.3f}: these weights, or "
+            "the images themselves, give the answers away."
         )
     return None
 
@@ -168,16 +168,15 @@ def dead_activations(dead: dict[str, tuple[int, int]], images: int) -> str | Non
     )
 
 
-def loss_not_decreasing(history: list[Epoch], classes: int | None) -> str | None:
-    """Judge the training loss of the epochs so far."""
+def loss_not_decreasing(history: list[Epoch], guess: float | None) -> str | None:
+    """Judge the training loss of the epochs so far; `guess` is that of knowing nothing."""
     last = history[-1]
-    if classes is not None and len(history) >= 2 and last.steps >= MIN_STEPS:
-        guess = math.log(classes)
-        if last.train_loss > GUESSING * guess:
-            return (
-                f"After {last.steps:,} steps the training loss is {last.train_loss:.3f}; guessing "
-                f"among {classes} classes costs {guess:.3f}."
-            )
+    tried = len(history) >= 2 and last.steps >= MIN_STEPS
+    if guess is not None and tried and last.train_loss > GUESSING * guess:
+        return (
+            f"After {last.steps:,} steps the training loss is {last.train_loss:.3f}; guessing "
+            f"costs {guess:.3f}."
+        )
     before, recent = history[:-PLATEAU_EPOCHS][-PLATEAU_EPOCHS:], history[-PLATEAU_EPOCHS:]
     if len(before) < PLATEAU_EPOCHS or last.steps - before[-1].steps < MIN_STEPS:
         return None

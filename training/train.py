@@ -24,23 +24,23 @@ if __name__ == "__main__":  # started as a file: the project's root is not on th
 import torch
 
 from training import checkpoint
-from training.card import Provenance, data_source
+from training.card import Provenance
 from training.configuration import with_config
 from training.datasets import (
     FOLDERS,
     Split,
-    class_ids,
     find_splits,
     load_split,
-    open_images,
     sources_of,
 )
 from training.diagnose import Diagnosis, Finding, TrainingStopped
 from training.distributed import Processes, processes
 from training.errors import DataError, TrainingError
 from training.export import export
+from training.lineage import data_source, learnt_from
 from training.mixture import default_weights, mix, named_numbers
 from training.networks import build_network
+from training.objective import Objective
 from training.options import Options, add_arguments, from_arguments
 from training.precision import choose_precision
 from training.profiling import Profile
@@ -122,7 +122,7 @@ def _train(options: Options, group: Processes) -> int:
     strengths = named_numbers(options.augment_of, names, "--augment-of", most=1)
     for paths in sources.values():
         if "test" in paths:  # it is read at the end: better to know now
-            class_ids(open_images(paths["test"]))
+            load_split(paths["test"], progress=group.is_first)
     train, valid = load("train"), load("valid")
     for name in sources:
         _check_classes(name, train[name], valid[name])
@@ -130,6 +130,11 @@ def _train(options: Options, group: Processes) -> int:
         if not any(split.has_garments for split in splits.values()):
             raise DataError(f"no {kind!r} split has an image of the ten categories")
     sizes = {name: len(split) for name, split in train.items()}
+    seen = learnt_from(
+        [data_source(name, paths) for name, paths in sources.items()],
+        filter(None, [options.start_from, *options.teacher_paths]),
+        options.pretrained and options.start_from is None,
+    )
     mixture = mix(
         train,
         default_weights(sizes) | weights,
@@ -139,9 +144,15 @@ def _train(options: Options, group: Processes) -> int:
     del train  # the mixture holds their images
     labels = mixture.split.labels
     torch.manual_seed(options.seed)
-    network = build_network(options.architecture, mixture.outputs, options.pretrained)
+    objective = Objective(mixture, options, group.device)
+    network = build_network(options.architecture, objective.width, options.pretrained)
     if options.start_from is not None:
-        checkpoint.start_from(network, options.start_from)
+        left_out = checkpoint.start_from(network, options.start_from, objective.outputs)
+        if left_out:
+            say(
+                f"{options.start_from} can tell that an image shows no garment; this run has no "
+                "images of other, so its result cannot"
+            )
     precision = choose_precision(options.precision, group.device)
     parameters = sum(parameter.numel() for parameter in network.parameters())
     say(
@@ -155,7 +166,9 @@ def _train(options: Options, group: Processes) -> int:
         stop, fresh = options.diagnose == "stop", options.start_from is None
         diagnosis = Diagnosis(network, report, stop=stop, fresh=fresh)
     with Profile(options.profile if group.is_first else None) as profile:
-        trainer = Trainer(network, mixture, valid, options, group, diagnosis, profile, precision)
+        trainer = Trainer(
+            network, mixture, objective, valid, options, seen, group, diagnosis, profile, precision
+        )
         if diagnosis is not None:
             counts = labels.bincount().tolist()
             present = {FOLDERS[label]: count for label, count in enumerate(counts) if count}
@@ -187,9 +200,10 @@ def _train(options: Options, group: Processes) -> int:
             options.architecture,
             options.hyperparameters(),
             options.command,
-            [data_source(name, paths) for name, paths in sources.items()],
+            seen,
         )
-        export(trainer.average.module, sources, told, options.model_dir / "model.pt")
+        network = checkpoint.network_of(checkpoint.weights_of(options.checkpoint_dir))
+        export(network, sources, told, options.model_dir / "model.pt")
     group.wait()
     return 0
 

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
+from app.artifact import DataSource
 from training import checkpoint
 from training.augment import augment
 from training.batches import Batches, Images
@@ -28,6 +29,7 @@ from training.diagnose import Diagnosis
 from training.distributed import Processes
 from training.mixture import Mixture
 from training.networks import channels_last, normalise
+from training.objective import Objective
 from training.optimisation import make_average, make_optimizer, one_cycle, update_average
 from training.options import Options
 from training.profiling import Profile
@@ -44,24 +46,33 @@ class Trainer:
         self,
         network: nn.Module,
         mixture: Mixture,
+        objective: Objective,
         valid: dict[str, Split],
         options: Options,
+        sources: list[DataSource],
         processes: Processes,
         diagnosis: Diagnosis | None,
         profile: Profile,
         precision: torch.dtype,
     ) -> None:
-        """Make everything ready for the first step; `valid` holds the splits by source."""
+        """Make everything ready for the first step; `valid` holds the splits by source.
+
+        `sources` is what the result will have learnt from.
+        """
         self.options, self.processes, self.profile = options, processes, profile
+        self.sources = sources
         self.diagnosis, self.precision = diagnosis, precision
         device, rank, world = processes.device, processes.rank, processes.world
         self.network = channels_last(network.to(device))
         self.average = make_average(self.network)
         self.parallel = processes.wrap(self.network)
         self.optimizer = make_optimizer(self.network, options)
-        self.train = Batches(mixture, options.batch_size, options.seed, rank, world, device)
+        self.objective = objective
+        self.train = Batches(
+            mixture, objective.labels, options.batch_size, options.seed, rank, world, device
+        )
         self.valid = {name: Images(split, rank, world, device) for name, split in valid.items()}
-        self.blend = make_blend(options.mix, mixture.outputs)
+        self.blend = make_blend(options.mix, objective.kinds)
         self.data = mixture.sizes
         self.step = 0
         self.sums = torch.zeros(3, dtype=torch.float64)  # loss, right answers, images
@@ -70,7 +81,7 @@ class Trainer:
         self.interrupted = False
 
     def fit(self) -> None:
-        """Train to the end; the result is `average`.
+        """Train to the end; `checkpoint.result` reads the result off the last checkpoint.
 
         Raises:
             RunInterrupted: `interrupted` was set from outside; a checkpoint is written.
@@ -86,8 +97,6 @@ class Trainer:
                 writer.flush()
         if writer is not None:
             writer.close()
-        if self.best["network"] is not None:
-            self.average.module.load_state_dict(self.best["network"])
 
     def _stops_early(self) -> bool:
         waited = len(self.history) - int(self.best["epoch"])
@@ -169,13 +178,13 @@ class Trainer:
             batch, targets = self.blend(batch, labels)
         with phase("forward"), self._autocast():
             logits = self.parallel(batch).float()
-            loss = F.cross_entropy(logits, targets, label_smoothing=options.label_smoothing)
+            loss = self.objective.loss(logits, targets, batch)
         with phase("backward"):
             self.optimizer.zero_grad()
             loss.backward()
         if self.diagnosis is not None:
             if self.step == 0:
-                self.diagnosis.check_start(loss.item(), logits.shape[1])
+                self.diagnosis.check_start(loss.item(), self.objective.guess)
             self.diagnosis.check_step(self.step, loss.item())
         with phase("optimiser"):
             progress = self.step / (self.train.steps * options.epochs)
@@ -185,7 +194,7 @@ class Trainer:
             update_average(self.average, self.network, options.ema_decay, self.step)
         self.profile.step()
         self.step += 1
-        right = (logits.argmax(dim=1) == labels).sum().item()
+        right = self.objective.right(logits, labels)
         self.sums += torch.tensor([loss.item() * len(labels), right, len(labels)])
 
     @torch.inference_mode()
@@ -195,7 +204,7 @@ class Trainer:
         sums = torch.zeros(3, dtype=torch.float64)
         for images, labels in valid.in_order(size):
             with self._autocast():
-                logits = self.average(normalise(images)).float()
+                logits = self.average(normalise(images)).float()[:, : self.objective.outputs]
             loss = F.cross_entropy(logits, labels, reduction="sum").item()
             right = (logits.argmax(dim=1) == labels).sum().item()
             sums += torch.tensor([loss, right, len(labels)])
@@ -219,6 +228,8 @@ class Trainer:
             "hyperparameters": self.options.hyperparameters(),
             "command": self.options.command,
             "data": self.data,
+            "outputs": self.objective.outputs,
+            "sources": [source.model_dump() for source in self.sources],
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),
             "optimizer": self.optimizer.state_dict(),

@@ -1,6 +1,7 @@
 """`train --config FILE`: flags in a file, which the command line overrides."""
 
 import argparse
+import dataclasses
 import json
 
 import pytest
@@ -38,6 +39,18 @@ def test_the_command_line_wins_before_and_after(config):
     assert options("--epochs", 3, f"--config={config}", "--output", "x").epochs == 3
     assert options(f"--config={config}", "--output", "x", "--epochs", 3).epochs == 3
     assert with_config(["train", "--config", str(config)])[0] == "train"
+
+
+def test_the_command_that_the_card_names_needs_no_file_and_no_checkpoint(config, monkeypatch):
+    ours = ["--output", "x", "--resume", "true", "--config", str(config), "--epochs", "3"]
+    monkeypatch.setattr("sys.argv", ["training", "train", *ours, "--resume"])
+
+    told = options(*ours, "--resume").command
+
+    assert "--config" not in told
+    assert "--resume" not in told
+    words = told.removeprefix("python -m training train ").split()
+    assert options(*words) == dataclasses.replace(options(*ours), resume=False)
 
 
 @pytest.mark.parametrize(

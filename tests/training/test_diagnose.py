@@ -101,7 +101,7 @@ class Run:
             self.optimizer.zero_grad()
             loss.backward()
             if self.step == 0:
-                self.diagnosis.check_start(loss.item(), logits.shape[1])
+                self.diagnosis.check_start(loss.item(), math.log(logits.shape[1]))
             self.diagnosis.check_step(self.step, loss.item())
             self.optimizer.step()
             self.step += 1
@@ -271,7 +271,7 @@ def test_class_imbalance(counts, balanced, found):
 def test_a_first_loss_that_is_too_good_is_found():
     findings: list[Finding] = []
     diagnosis = Diagnosis(small_network(), findings.append)
-    diagnosis.check_start(0.01, 10)
+    diagnosis.check_start(0.01, math.log(10))
     diagnosis.close()
     assert findings[0].rule == "poor_initialisation"
     assert "give the answers away" in findings[0].message
@@ -281,7 +281,7 @@ def test_a_first_loss_that_is_too_good_is_found():
 def test_trained_weights_are_not_judged_as_an_initialisation(loss):
     findings: list[Finding] = []
     diagnosis = Diagnosis(small_network(), findings.append, fresh=False)
-    diagnosis.check_start(loss, 10)
+    diagnosis.check_start(loss, math.log(10))
     diagnosis.close()
     assert findings == []
 
@@ -349,9 +349,9 @@ def test_blended_images_may_keep_the_training_loss_up_while_the_one_on_valid_fal
         Epoch(train, valid, 0.7, 0.93, steps=213 * place)
         for place, (train, valid) in enumerate(losses, start=20)
     ]
-    assert loss_not_decreasing(sound, 11) is None
+    assert loss_not_decreasing(sound, math.log(11)) is None
     stuck = [epoch._replace(valid_loss=losses[0][1]) for epoch in sound]
-    assert "of the 5 before 0.64" in loss_not_decreasing(stuck, 11)
+    assert "of the 5 before 0.64" in loss_not_decreasing(stuck, math.log(11))
 
 
 def test_every_rule_is_described_and_has_advice():

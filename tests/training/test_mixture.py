@@ -98,8 +98,11 @@ def test_other_needs_an_eleventh_output() -> None:
 
 def test_the_processes_of_a_run_share_each_batch() -> None:
     mixture = mix({"a": split(10, 9)}, {"a": 1.0}, {"a": 0.5})
-    alone = list(Batches(mixture, 6, seed=0).in_epoch(1, 8, 0))
-    pair = [list(Batches(mixture, 6, 0, rank, 2).in_epoch(1, 8, 0)) for rank in (0, 1)]
+    alone = list(Batches(mixture, mixture.split.labels, 6, seed=0).in_epoch(1, 8, 0))
+    pair = [
+        list(Batches(mixture, mixture.split.labels, 6, 0, rank, 2).in_epoch(1, 8, 0))
+        for rank in (0, 1)
+    ]
 
     assert len(alone) == len(pair[0]) == len(pair[1]) == 3
     for (images, labels, _), (first, mine, _), (second, theirs, _) in zip(

@@ -111,14 +111,31 @@ def test_files_of_other_kinds_are_told(
     make_tree: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     source = make_tree("photos", COUNTS)
-    for name in ("Coat/IMG_1.HEIC", "Coat/.DS_Store", "notes.txt"):
+    for name in ("Coat/1.HEIC", "Coat/2.heic", "Coat/notes.txt", "Coat/.DS_Store", "notes.txt"):
         (source / name).write_bytes(b"")
 
     assert main(["prepare", str(source), "--output", str(tmp_path / "data")]) == 0
 
     [told] = [line for line in capsys.readouterr().out.splitlines() if "left out" in line]
-    assert told.startswith("left out, of no kind that is read (.png, .jpg,")
-    assert told.endswith(": Coat/IMG_1.HEIC")
+    assert told == (
+        "left out, 3 files of kinds that are not read (2 .heic, 1 .txt); convert HEIC photos to "
+        "JPEG; listed in prepared.json"
+    )
+    for image in source.rglob("*.png"):
+        image.unlink()
+    with pytest.raises(DataError, match=r"no images, but 3 files .* convert HEIC photos to JPEG"):
+        prepare(str(source), tmp_path / "more")
+
+
+def test_an_output_that_is_a_file_is_told(
+    make_tree: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_bytes(b"")
+
+    with pytest.raises(SystemExit):
+        main(["prepare", str(make_tree("photos", COUNTS)), "--output", str(tmp_path / "file")])
+
+    assert "file is a file: name a folder" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["val", "validation", "Valid"])

@@ -1,6 +1,7 @@
 import argparse
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from app.artifact import load_module, open_artifact
 from training import checkpoint, export, train
 from training.datasets import FOLDERS, load_split
 from training.errors import DataError
+from training.lineage import IMAGENET, data_source, learnt_from
 from training.networks import normalise
 from training.options import from_arguments
 from training.trainer import Trainer
@@ -118,7 +120,10 @@ class _InterruptedAfter(Trainer):
             os.kill(os.getpid(), signal.SIGTERM)
 
 
-@pytest.mark.parametrize("changed", [{}, {"optimizer": "adamw", "learning_rate": 0.001}])
+@pytest.mark.parametrize(
+    "changed",
+    [{}, pytest.param({"optimizer": "adamw", "learning_rate": 0.001}, marks=pytest.mark.slow)],
+)
 def test_an_interrupted_run_goes_on_to_the_same_result(
     data: Path,
     tmp_path: Path,
@@ -137,6 +142,19 @@ def test_an_interrupted_run_goes_on_to_the_same_result(
     assert_same_result(tmp_path / "whole", tmp_path / "parts")
 
 
+def test_ctrl_c_ends_an_export_and_the_run_can_be_exported_again(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(train, "export", lambda *_: os.kill(os.getpid(), signal.SIGINT))
+        with pytest.raises(KeyboardInterrupt):
+            run(flags(data, tmp_path / "run", epochs=1))
+
+    arguments = argparse.Namespace(run=tmp_path / "run", data=[data], version="1", output=None)
+    assert export.run(arguments) == 0
+    open_artifact(tmp_path / "run/model.pt")
+
+
 def test_resuming_with_other_hyperparameters_is_refused(data: Path, tmp_path: Path) -> None:
     run(flags(data, tmp_path / "run", epochs=1))
 
@@ -150,7 +168,7 @@ def test_a_run_starts_from_the_result_of_another(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    run(flags(data, tmp_path / "first", epochs=10, augment=0))
+    run(flags(data, tmp_path / "first", epochs=5, augment=0, learning_rate=0.06))
     make_tree("data/train", {"other": 8})
     make_tree("data/valid", {"other": 2}, first=100)
     more = flags(data, tmp_path / "more", epochs=1, learning_rate=0, start_from=tmp_path / "first")
@@ -158,12 +176,110 @@ def test_a_run_starts_from_the_result_of_another(
     assert run(more) == 0
 
     assert "poor_initialisation" not in capsys.readouterr().err
+    card = open_artifact(tmp_path / "more/model.pt").card
+    assert [source.images for source in card.sources] == [88], "the same data is not named twice"
     before, after = weights(tmp_path / "first"), weights(tmp_path / "more")
     assert torch.equal(before["conv1.weight"], after["conv1.weight"])
     assert after["fc.weight"].shape == (11, 512)
     assert torch.equal(before["fc.weight"], after["fc.weight"][:10]), "what was known is kept"
     with pytest.raises(checkpoint.CheckpointError, match="another network"):
         run([*more, "--architecture", "vgg16"])
+
+
+@pytest.mark.slow
+def test_the_card_names_what_the_first_model_had_learnt_from(
+    data: Path, make_tree: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_tree("photos/train", {"Coat": 2, "other": 2})
+    photos = make_tree("photos/valid", {"Coat": 1, "other": 1}, first=100).parent
+    (photos / "prepared.json").write_text(
+        '{"name": "Photos", "licence": "CC0", "url": "https://x"}'
+    )
+    (data / "prepared.json").write_text('{"name": "Fashion-MNIST", "licence": "MIT"}')
+    run([*flags(data, tmp_path / "first", epochs=1), "--data", str(photos)])
+
+    for number, start in enumerate((tmp_path / "first", tmp_path / "first/model.pt")):
+        output = tmp_path / f"more{number}"
+        capsys.readouterr()
+        assert run(flags(data, output, epochs=1, start_from=start)) == 0
+        assert "this run has no images of other, so its result cannot" in capsys.readouterr().out
+        export.run(argparse.Namespace(run=output, data=[data], version="1", output=None))
+        card = open_artifact(output / "model.pt").card
+        assert [source.name for source in card.sources] == ["Fashion-MNIST", "Photos"]
+        assert not any("has seen Fashion-MNIST alone" in line for line in card.limitations)
+
+    state = checkpoint.load(tmp_path / "first")
+    del state["sources"]  # as earlier versions wrote it
+    checkpoint.save(tmp_path / "first", state)
+    run(flags(data, tmp_path / "unknown", epochs=1, start_from=tmp_path / "first"))
+    card = open_artifact(tmp_path / "unknown/model.pt").card
+    assert [source.name for source in card.sources] == [
+        "Fashion-MNIST",
+        "whatever first learnt from",
+    ]
+
+
+def test_limits_that_no_image_stands_behind_are_told(
+    data: Path, make_tree: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_tree("data/train", {"other": 4})
+    run(flags(data, tmp_path / "run", epochs=1))
+
+    told = " ".join(open_artifact(tmp_path / "run/model.pt").card.limitations)
+    assert "its limit for that is a guess: no valid split has such images" in told
+    assert "limits for images on white are those for all images: the valid splits have 0" in told
+    assert "Its sets of labels" not in told
+    shutil.rmtree(data / "valid/Dress")
+    run(flags(data, tmp_path / "few", epochs=1))
+    told = " ".join(open_artifact(tmp_path / "few/model.pt").card.limitations)
+    assert "Its sets of labels for images on any other background hold all ten" in told
+
+
+@pytest.mark.slow
+def test_a_second_task_leaves_no_trace_in_the_result(
+    make_tree: Callable[..., Path], tmp_path: Path
+) -> None:
+    for split, count, first in (("train", 20, 0), ("valid", 2, 100)):
+        folder = make_tree(f"data/{split}", dict.fromkeys(TEN, 2 * count), first=first)
+        for number, file in enumerate(sorted(folder.rglob("*.png"))):
+            kind = "Odd" if number % 2 else "Even"
+            file.rename(file.with_name(f"{kind}-{file.name}"))
+    data = tmp_path / "data"
+
+    assert run(flags(data, tmp_path / "run", epochs=1, finer=0.5, mix="both")) == 0
+    state = checkpoint.load(tmp_path / "run")
+    assert state["network"]["fc.weight"].shape == (10 + 20, 512)
+    assert weights(tmp_path / "run")["fc.weight"].shape == (10, 512)
+    assert run(flags(data, tmp_path / "run", epochs=1, finer=0.5, mix="both", resume="true")) == 0
+    arguments = argparse.Namespace(run=tmp_path / "run", data=[data], version="1", output=None)
+    assert export.run(arguments) == 0
+    module = load_module(tmp_path / "run/model.pt", "float32")
+    assert module.logits(torch.zeros(1, 3, 112, 112)).shape == (1, 10)
+    more = flags(data, tmp_path / "more", epochs=1, learning_rate=0, start_from=tmp_path / "run")
+    assert run([*more, "--finer", "0.5"]) == 0
+    assert torch.equal(
+        weights(tmp_path / "run")["fc.weight"], weights(tmp_path / "more")["fc.weight"]
+    )
+
+
+@pytest.mark.slow
+def test_teachers_are_believed_more_than_labels(
+    data: Path, make_tree: Callable[..., Path], tmp_path: Path
+) -> None:
+    long = {"epochs": 12, "augment": 0, "batch_size": 8}
+    run(flags(data, tmp_path / "teacher", **long))
+    taught = history(tmp_path / "teacher")[-1]["valid_accuracy"]
+    assert taught > 0.6
+    for number, name in enumerate(TEN):  # each class in the folder of the next
+        (data / "train" / name).rename(data / "train" / f"was-{number}")
+    for number in range(10):
+        (data / "train" / f"was-{number}").rename(data / "train" / TEN[(number + 1) % 10])
+
+    run(flags(data, tmp_path / "alone", **long))
+    run(flags(data, tmp_path / "pupil", **long, teachers=tmp_path / "teacher/model.pt"))
+
+    assert history(tmp_path / "alone")[-1]["valid_accuracy"] < 0.3
+    assert history(tmp_path / "pupil")[-1]["valid_accuracy"] > 0.5
 
 
 def test_early_stop_gives_the_best_epoch(data: Path, tmp_path: Path) -> None:
@@ -397,7 +513,7 @@ def test_the_entry_point_tells_a_users_mistake_in_a_line(tmp_path: Path) -> None
 
 
 def test_a_source_of_other_things_alone_may_be_mixed_in(
-    data: Path, make_tree: Callable[..., Path], tmp_path: Path
+    data: Path, make_tree: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     make_tree("things/train", {"other": 8})
     things = make_tree("things/valid", {"other": 2}, first=100).parent
@@ -406,6 +522,7 @@ def test_a_source_of_other_things_alone_may_be_mixed_in(
     assert run([*command, "--data", str(things)]) == 0
     card = open_artifact(tmp_path / "run" / "model.pt").card
     assert list(card.figures) == ["data/valid"]
+    assert "things/valid: no image of the ten categories" in capsys.readouterr().out
     assert card.can_reject
     with pytest.raises(DataError, match="'train' split has an image of the ten"):
         run(flags(things, tmp_path / "things-alone", epochs=1))
@@ -417,6 +534,7 @@ def test_mistakes_are_told_before_training(
     command = flags(data, tmp_path / "run", epochs=1)
     for more, said in (
         (["--weights", "data=0"], "leaves no image"),
+        (["--weights", "data=0.001"], "leaves no image"),
         (["--augment-of", "data=5"], "not a number from 0 to 1"),
     ):
         with pytest.raises(DataError, match=said):
@@ -426,6 +544,10 @@ def test_mistakes_are_told_before_training(
     make_tree("data/test", {"Coat": 1}, first=200)
     (data / "test" / "Coat").rename(data / "test" / "Hats")
     with pytest.raises(DataError, match="'Hats' is none of these classes"):
+        run(command)
+    (data / "test" / "Hats").rename(data / "test" / "Coat")
+    (data / "test" / "Coat" / "201.png").write_bytes(b"no image")
+    with pytest.raises(DataError, match=r"201\.png"):
         run(command)
     assert not (tmp_path / "run" / "checkpoint.pt").exists()
 
@@ -443,3 +565,13 @@ def test_resuming_with_other_data_is_refused(
     )
     with pytest.raises(checkpoint.CheckpointError, match="give the data of that run"):
         export.run(arguments)
+    shutil.rmtree(data / "train")
+    with pytest.raises(DataError, match="data has no 'train' split"):
+        export.run(arguments)
+
+
+def test_imagenet_is_named_where_its_weights_were_taken(data: Path) -> None:
+    ours = [data_source("data", {"train": data / "train"})]
+
+    assert learnt_from(ours, [], pretrained=True) == [*ours, IMAGENET]
+    assert learnt_from(ours, [], pretrained=False) == ours

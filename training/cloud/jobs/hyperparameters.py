@@ -12,8 +12,8 @@ from collections.abc import Sequence
 
 from training.errors import CloudError
 
-CONTAINER = ("data", "output", "model-dir", "checkpoint-dir", "config", "start-from")
-"""Flags of `train` that are folders: in a job the container has its own."""
+CONTAINER = ("data", "output", "model-dir", "checkpoint-dir", "config", "start-from", "teachers")
+"""Flags of `train` that name folders: in a job the container has its own."""
 
 Hyperparameters = dict[str, str]
 

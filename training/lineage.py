@@ -1,0 +1,69 @@
+"""Whose data a model has learnt from: that of its run, and that of the model which it began as."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from app.artifact import ArtifactError, DataSource, open_artifact
+from training import checkpoint
+from training.datasets import open_images
+from training.errors import DataError
+
+IMAGENET = DataSource(
+    name="ImageNet-1k, by torchvision's pretrained weights",
+    licence="non-commercial research, by ImageNet's terms",
+    url="https://www.image-net.org/",
+    images=1_281_167,
+)
+
+
+def data_source(name: str, splits: Mapping[str, Path]) -> DataSource:
+    """Who made the data, from the prepared.json that `prepare` left beside the splits.
+
+    Raises:
+        DataError: there is no train split.
+    """
+    if "train" not in splits:
+        raise DataError(f"{name} has no 'train' split, which says what the model has learnt from")
+    images = len(open_images(splits["train"]).files)
+    folder = splits["train"].parent
+    told = folder / "prepared.json"
+    source = json.loads(told.read_text()) if told.exists() else {}
+    return DataSource(
+        name=source.get("name", name),
+        licence=source.get("licence", "not stated"),
+        url=source.get("url"),
+        images=images,
+    )
+
+
+def learnt_from(
+    ours: list[DataSource], models: Iterable[Path], pretrained: bool
+) -> list[DataSource]:
+    """The sources of a run, and those of its models that are not among them.
+
+    Args:
+        ours: the sources of the run itself.
+        models: what it starts from or is taught by: artifacts, folders or checkpoints of runs.
+        pretrained: whether it starts from ImageNet's weights.
+    """
+    sources = {source.name: source for source in ours}
+    before = [IMAGENET] if pretrained else []
+    for path in models:
+        before += _sources_of(path)
+    for source in before:
+        sources.setdefault(source.name, source)
+    return list(sources.values())
+
+
+def _sources_of(path: Path) -> list[DataSource]:
+    if path.is_file():
+        try:
+            return open_artifact(path).card.sources
+        except ArtifactError:  # a checkpoint, then
+            pass
+    unknown = DataSource(name=f"whatever {path.name} learnt from", licence="not stated", images=0)
+    stored = checkpoint.load(path).get("sources")
+    return [unknown] if stored is None else [DataSource(**source) for source in stored]

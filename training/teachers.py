@@ -1,0 +1,46 @@
+"""Trained networks whose answers another one learns from.
+
+The mean answer of several networks is better, and knows better how sure it may be, than that of
+each, and one network can learn a good part of it. Source: Hinton et al., "Distilling the Knowledge
+in a Neural Network", 2015; seeing the very views that the student sees, as Beyer et al.,
+"Knowledge distillation: A good teacher is patient and consistent", 2022.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from training import checkpoint
+from training.errors import CheckpointError
+from training.networks import channels_last
+
+
+class Teachers:
+    """What the teachers say of a batch, in the mean."""
+
+    def __init__(self, paths: Sequence[Path], outputs: int, device: torch.device) -> None:
+        """Read runs or artifacts.
+
+        Raises:
+            CheckpointError: one is neither, or does not have so many outputs.
+        """
+        self.networks: list[nn.Module] = []
+        for path in paths:
+            network = checkpoint.network_of(checkpoint.weights_of(path))
+            theirs = checkpoint.outputs(network.state_dict())
+            if theirs != outputs:
+                raise CheckpointError(
+                    f"{path} has {theirs} outputs and this run {outputs}: a teacher has to know "
+                    "the same classes"
+                )
+            self.networks.append(channels_last(network.to(device).eval()))
+
+    @torch.no_grad()
+    def probabilities(self, batch: Tensor) -> Tensor:
+        """Float `[N, 3, S, S]` to float32 `[N, outputs]`."""
+        answers = [network(batch).float().softmax(dim=1) for network in self.networks]
+        return torch.stack(answers).mean(dim=0)
