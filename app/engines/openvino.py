@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -73,7 +74,7 @@ class OpenVINOEngine:
             (-1, self._size, self._size),
             ranges=ranges if precision == "int8" else None,
         )
-        core = openvino.Core()
+        core = _core()
         self._network = core.compile_model(model, DEVICE, self._options(parallel))
         # One image on its own is inferred by all threads together, in about half the time.
         self._wide = self._network
@@ -168,8 +169,20 @@ class OpenVINOEngine:
             if self._maps is None and self._architecture == "resnet18":
                 shape = MOVES**2, self._view, self._view
                 model = build_model(self._architecture, self._weights, shape, MAPS)
-                self._maps = openvino.Core().compile_model(model, DEVICE, self._options(1))
+                self._maps = _core().compile_model(model, DEVICE, self._options(1))
         return self._maps
+
+
+@cache
+def _core() -> openvino.Core:
+    """The only one of this process, which keeps it to its end.
+
+    With the first network that is compiled, OpenVINO gives the thread that compiles a stack for
+    its signals, and unmaps it with the last trace of the core. Where another thread lets that go,
+    the next signal to the first one, say SIGTERM, ends the process with a segmentation fault.
+    Source: `SigAltStackSetup` in OpenVINO's src/plugins/intel_cpu/src/plugin.cpp.
+    """
+    return openvino.Core()
 
 
 def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -205,6 +205,25 @@ def test_torch_is_not_needed(artifact: Artifact) -> None:
     assert said.stdout == "openvino\n"
 
 
+def test_a_signal_is_handled_after_another_thread_let_the_engine_go(artifact: Artifact) -> None:
+    code = f"""
+import os, signal
+from pathlib import Path
+from threading import Thread
+from app.artifact import open_artifact
+from app.engines.openvino import OpenVINOEngine
+
+engines = [OpenVINOEngine(open_artifact(Path({str(artifact.path)!r})), "float32", 1)]
+thread = Thread(target=engines.clear)
+thread.start()
+thread.join()
+signal.signal(signal.SIGTERM, lambda *_: print("handled"))
+os.kill(os.getpid(), signal.SIGTERM)
+"""
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert said.stdout == "handled\n"
+
+
 def write_vgg16(path: Path) -> Artifact:
     """An untrained one."""
     torch.manual_seed(0)
