@@ -13,7 +13,7 @@ from training.calibrate import ACCEPTED_ACCURACY
 from training.curves import AcceptancePoint, SetSize
 from training.metrics import GARMENTS_FOUND, Floats
 from training.reliability import CalibrationBin
-from training.reports.plots import BLUE, GREY, GRID, RED, plain, to_png
+from training.reports.plots import BLUE, GREY, GRID, RED, legend_above, plain, to_png
 from training.significance import wilson_interval
 
 
@@ -38,7 +38,7 @@ def reliability(bins: Sequence[CalibrationBin]) -> bytes:
         label="measured, 95 % interval",
     )
     upper.set(xlim=(0, 1), ylim=(0, 1.02), ylabel="share of right answers")
-    upper.legend(frameon=False, loc="upper left")
+    legend_above(figure, 2)
     lower.bar(
         [(entry.low + entry.high) / 2 for entry in bins],
         [entry.count for entry in bins],
@@ -67,7 +67,7 @@ def set_sizes(sizes: Sequence[SetSize]) -> bytes:
     axes.set_xticks(places)
     axes.margins(y=0.12)
     axes.set(xlabel="labels in the set", ylabel="images")
-    axes.legend(frameon=False)
+    legend_above(figure, 2)
     plain(axes)
     return to_png(figure)
 
@@ -146,6 +146,6 @@ def garment_histogram(
         axes.axvline(limit, color="black", linestyle=style, linewidth=1.4, label=name)
     axes.set_yscale("log")
     axes.set(xlim=(0, 1), xlabel="probability of being a garment", ylabel="images, %")
-    figure.legend(loc="outside upper center", ncols=3, frameon=False)
+    legend_above(figure, 3)
     plain(axes)
     return to_png(figure)
