@@ -41,8 +41,10 @@ def load(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
         state = torch.load(path, map_location=device, weights_only=True)
     except FileNotFoundError as error:
         raise CheckpointError(f"{path}: no checkpoint there") from error
-    except Exception as error:  # torch.load raises whatever pickle and zip do
+    except OSError as error:
         raise CheckpointError(f"{path}: cannot be read: {error}") from error
+    except Exception as error:  # torch.load raises whatever pickle and zip do, with bad advice
+        raise CheckpointError(f"{path}: cannot be read: no checkpoint, or a damaged one") from error
     if not isinstance(state, dict) or "hyperparameters" not in state:
         raise CheckpointError(f"{path}: not a checkpoint of this project")
     return state

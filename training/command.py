@@ -62,6 +62,14 @@ def output_folder(text: str) -> Path:
     return path
 
 
+def output_file(text: str) -> Path:
+    """A file to write to, as the type of an argument."""
+    path = Path(text)
+    if path.is_dir():
+        raise argparse.ArgumentTypeError(f"{text} is a folder: name a file")
+    return path
+
+
 def command_line() -> str:
     """The command that is running, for the foot of a report."""
     return shlex.join(["python", "-m", "training", *sys.argv[1:]])

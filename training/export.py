@@ -4,6 +4,11 @@
 was ended early. The artifact is written only if it answers as the trained network does.
 
     python -m training export runs/first --data data/fashion-mnist --version 1.0.0
+
+An artifact can be exported again as well, calibrated on other photos: its network stays the same,
+and its confidences and limits become right for what it will see, without any training.
+
+    python -m training export model.pt --data data/ours --version 1.0.0-ours --output ours/model.pt
 """
 
 from __future__ import annotations
@@ -15,11 +20,18 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from app.artifact import BACKGROUNDS, CATEGORIES, DataSource
+from app.artifact import (
+    BACKGROUNDS,
+    CATEGORIES,
+    Artifact,
+    ArtifactError,
+    DataSource,
+    open_artifact,
+)
 from training import checkpoint, metrics
 from training.calibrate import calibrate
 from training.card import Provenance, model_card
-from training.command import version
+from training.command import output_file, version
 from training.datasets import Split, load_split, sources_of
 from training.errors import CheckpointError, DataError
 from training.lineage import data_source
@@ -40,22 +52,51 @@ RANGE_IMAGES = 300
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("run", type=Path, help="folder of a training run, or its checkpoint.pt")
+    parser.add_argument(
+        "run", type=Path, help="folder of a training run, its checkpoint.pt, or an artifact"
+    )
     parser.add_argument(
         "--data",
         type=Path,
         required=True,
         action="append",
-        help="prepared data of that run; repeat it for each source",
+        help="prepared data, of that run, or for an artifact any; repeat it for each source",
     )
     parser.add_argument(
         "--version", type=version, required=True, help="version of the artifact, such as 1.0.0"
     )
-    parser.add_argument("--output", type=Path, help="default: model.pt in the run's folder")
+    parser.add_argument(
+        "--output",
+        type=output_file,
+        help="file to write; default: model.pt in the run's folder; an artifact has none",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Export the result of a run from its checkpoint."""
+    """Export the result of a run from its checkpoint, or an artifact once more."""
+    try:
+        artifact = open_artifact(arguments.run) if arguments.run.is_file() else None
+    except ArtifactError:  # a checkpoint, then
+        artifact = None
+    if artifact is not None:
+        _export_again(artifact, arguments)
+    else:
+        _export_run(arguments)
+    return 0
+
+
+def _export_again(artifact: Artifact, arguments: argparse.Namespace) -> None:
+    if arguments.output is None:
+        raise DataError("--output is missing: where to write what is made of an artifact")
+    network = checkpoint.network_of(checkpoint.weights_of(artifact.path))
+    card = artifact.card
+    told = Provenance(
+        arguments.version, card.architecture, card.hyperparameters, card.command, card.sources
+    )
+    export(network, sources_of(arguments.data), told, arguments.output)
+
+
+def _export_run(arguments: argparse.Namespace) -> None:
     state = checkpoint.load(arguments.run)
     hyperparameters = state["hyperparameters"]
     network = checkpoint.network_of(checkpoint.result(state))
@@ -79,7 +120,6 @@ def run(arguments: argparse.Namespace) -> int:
         made_of,
     )
     export(network, sources, told, arguments.output or folder / "model.pt")
-    return 0
 
 
 def export(
@@ -138,6 +178,7 @@ def export(
     )
     images = torch.cat([split.images for split in valid.values()])
     golden = golden_images(model, _typical_images(answers, valid))
+    path.parent.mkdir(parents=True, exist_ok=True)
     candidate = path.with_suffix(".candidate")
     try:
         save_artifact(model, card, golden, candidate, layer_ranges(network, _some(valid)))

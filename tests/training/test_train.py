@@ -14,6 +14,7 @@ import torch
 
 from app.artifact import load_module, open_artifact
 from training import checkpoint, export, train
+from training.__main__ import main
 from training.datasets import FOLDERS, load_split
 from training.errors import DataError
 from training.lineage import IMAGENET, data_source, learnt_from
@@ -153,6 +154,37 @@ def test_ctrl_c_ends_an_export_and_the_run_can_be_exported_again(
     arguments = argparse.Namespace(run=tmp_path / "run", data=[data], version="1", output=None)
     assert export.run(arguments) == 0
     open_artifact(tmp_path / "run/model.pt")
+
+
+@pytest.mark.slow
+def test_an_artifact_is_calibrated_again_on_other_photos(
+    data: Path, make_tree: Callable[..., Path], tmp_path: Path
+) -> None:
+    run(flags(data, tmp_path / "run", epochs=1))
+    first = open_artifact(tmp_path / "run/model.pt")
+    ours = make_tree("ours/valid", dict.fromkeys(TEN, 5), first=300).parent
+    output = tmp_path / "other" / "model.pt"
+    arguments = argparse.Namespace(run=first.path, data=[ours], version="2", output=None)
+
+    with pytest.raises(DataError, match="--output is missing"):
+        export.run(arguments)
+    assert export.run(argparse.Namespace(**vars(arguments) | {"output": output})) == 0
+
+    again = open_artifact(output)
+    assert (again.card.version, list(again.card.figures)) == ("2", ["ours/valid"])
+    assert sum(limits.images for limits in again.card.calibration.values()) == 50
+    same = {"sources", "command", "hyperparameters", "architecture", "parameters"}
+    assert again.card.model_dump(include=same) == first.card.model_dump(include=same)
+    images = torch.zeros(1, 3, 112, 112)
+    logits = [load_module(one.path, "float32").logits(images) for one in (first, again)]
+    assert torch.equal(*logits)
+
+
+def test_an_export_is_written_to_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["export", str(tmp_path), "--data", str(tmp_path), "--version", "1"]
+    with pytest.raises(SystemExit):
+        main([*command, "--output", str(tmp_path)])
+    assert "is a folder: name a file" in capsys.readouterr().err
 
 
 def test_resuming_with_other_hyperparameters_is_refused(data: Path, tmp_path: Path) -> None:
