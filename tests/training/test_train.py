@@ -295,6 +295,7 @@ def test_a_second_task_leaves_no_trace_in_the_result(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # three trainings, on one thread
 def test_teachers_are_believed_more_than_labels(
     data: Path, make_tree: Callable[..., Path], tmp_path: Path
 ) -> None:
