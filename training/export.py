@@ -20,21 +20,14 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from app.artifact import (
-    BACKGROUNDS,
-    CATEGORIES,
-    Artifact,
-    ArtifactError,
-    DataSource,
-    open_artifact,
-)
+from app.artifact import BACKGROUNDS, CATEGORIES, Artifact
 from training import checkpoint, metrics
 from training.calibrate import calibrate
 from training.card import Provenance, model_card
 from training.command import output_file, version
 from training.datasets import Split, load_split, sources_of
 from training.errors import CheckpointError, DataError
-from training.lineage import data_source
+from training.lineage import artifact_at, data_source, stored_sources
 from training.metrics import Answers
 from training.networks import GarmentModel, channels_last, normalise
 from training.scripted import (
@@ -74,10 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Export the result of a run from its checkpoint, or an artifact once more."""
-    try:
-        artifact = open_artifact(arguments.run) if arguments.run.is_file() else None
-    except ArtifactError:  # a checkpoint, then
-        artifact = None
+    artifact = artifact_at(arguments.run)
     if artifact is not None:
         _export_again(artifact, arguments)
     else:
@@ -110,14 +100,13 @@ def _export_run(arguments: argparse.Namespace) -> None:
             "data of that run"
         )
     folder = arguments.run if arguments.run.is_dir() else arguments.run.parent
-    if "sources" in state:  # also those of the model that the run started from
-        made_of = [DataSource(**source) for source in state["sources"]]
+    stored = stored_sources(state)  # also those of the model that the run started from
     told = Provenance(
         arguments.version,
         hyperparameters["architecture"],
         hyperparameters,
         state["command"],
-        made_of,
+        made_of if stored is None else stored,
     )
     export(network, sources, told, arguments.output or folder / "model.pt")
 
@@ -178,7 +167,6 @@ def export(
     )
     images = torch.cat([split.images for split in valid.values()])
     golden = golden_images(model, _typical_images(answers, valid))
-    path.parent.mkdir(parents=True, exist_ok=True)
     candidate = path.with_suffix(".candidate")
     try:
         save_artifact(model, card, golden, candidate, layer_ranges(network, _some(valid)))

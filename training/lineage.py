@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
-from app.artifact import ArtifactError, DataSource, open_artifact
+from app.artifact import Artifact, ArtifactError, DataSource, open_artifact
 from training import checkpoint
 from training.datasets import open_images
 from training.errors import DataError
@@ -58,12 +59,23 @@ def learnt_from(
     return list(sources.values())
 
 
+def artifact_at(path: Path) -> Artifact | None:
+    """The artifact at `path`; None where it is a run, by its folder or checkpoint, or nothing."""
+    try:
+        return open_artifact(path) if path.is_file() else None
+    except ArtifactError:
+        return None
+
+
+def stored_sources(state: Mapping[str, Any]) -> list[DataSource] | None:
+    """What a run has learnt from, by its checkpoint; None where an earlier version wrote it."""
+    stored = state.get("sources")
+    return None if stored is None else [DataSource(**source) for source in stored]
+
+
 def _sources_of(path: Path) -> list[DataSource]:
-    if path.is_file():
-        try:
-            return open_artifact(path).card.sources
-        except ArtifactError:  # a checkpoint, then
-            pass
+    if (artifact := artifact_at(path)) is not None:
+        return artifact.card.sources
+    stored = stored_sources(checkpoint.load(path))
     unknown = DataSource(name=f"whatever {path.name} learnt from", licence="not stated", images=0)
-    stored = checkpoint.load(path).get("sources")
-    return [unknown] if stored is None else [DataSource(**source) for source in stored]
+    return [unknown] if stored is None else stored

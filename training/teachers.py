@@ -30,14 +30,15 @@ class Teachers:
         """
         self.networks: list[nn.Module] = []
         for path in paths:
-            network = checkpoint.network_of(checkpoint.weights_of(path))
-            theirs = checkpoint.outputs(network.state_dict())
+            weights = checkpoint.weights_of(path)
+            theirs = checkpoint.outputs(weights)
             if theirs != outputs:
                 raise CheckpointError(
                     f"{path} has {theirs} outputs and this run {outputs}: a teacher has to know "
                     "the same classes"
                 )
-            self.networks.append(channels_last(network.to(device).eval()))
+            network = checkpoint.network_of(weights).to(device).eval()
+            self.networks.append(channels_last(network))
 
     @torch.no_grad()
     def probabilities(self, batch: Tensor) -> Tensor:

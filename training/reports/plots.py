@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -37,12 +36,12 @@ def plain(axes: Axes) -> None:
     axes.set_axisbelow(True)
 
 
-def legend_above(figure: Figure, columns: int, **kwargs: Any) -> None:
+def legend_above(figure: Figure, columns: int, fontsize: float | None = None) -> None:
     """A legend over the axes, where it hides nothing.
 
     Among the data, matplotlib looks for the best place, for seconds where the machine is slow.
     """
-    figure.legend(loc="outside upper center", ncols=columns, frameon=False, **kwargs)
+    figure.legend(loc="outside upper center", ncols=columns, frameon=False, fontsize=fontsize)
 
 
 def confusion_matrix(matrix: Sequence[Sequence[int]], names: Sequence[str]) -> bytes:
