@@ -18,6 +18,10 @@ SAGEMAKER := $(VENV)/.installed-sagemaker
 TOOLKIT := $(VENV)/toolkit
 LOCKED := pyproject.toml constraints.txt
 
+SLOW := slow or browser or s3 or aws
+# Each process loads torch: more of them than this would cost more memory than they save time.
+SIDE_BY_SIDE := --numprocesses logical --maxprocesses 4
+
 SAMPLE := tests/samples/ankle-boot.png
 
 .DEFAULT_GOAL := help
@@ -36,11 +40,12 @@ serve: $(SERVICE) ## Start the service on http://127.0.0.1:8000 (PORT=, HOST= fo
 	@GARMENT_HOST=$(HOST) GARMENT_PORT=$(PORT) exec $(BIN)/python -m app
 
 test: $(DEV) ## Run the fast tests
-	$(BIN)/pytest
+	$(BIN)/pytest $(SIDE_BY_SIDE) --dist worksteal
 
-# Pytest's status 5 says that no test has one of these markers.
+# By file, whose tests share servers; those that measure speed, each alone.
 test-slow: $(SAGEMAKER) ## Run the slow tests, those with Chromium, a real S3 server, and SageMaker
-	$(BIN)/pytest -m 'slow or browser or s3 or aws' || [ $$? -eq 5 ]
+	$(BIN)/pytest $(SIDE_BY_SIDE) --dist loadfile -m '$(SLOW)' --ignore tests/benchmarks
+	$(BIN)/pytest -m '$(SLOW)' tests/benchmarks
 
 test-docker: $(DEV) ## Build the images and run them (needs a Docker engine)
 	$(BIN)/pytest -m docker

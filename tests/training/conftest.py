@@ -28,16 +28,21 @@ def png(image: Image.Image) -> bytes:
     return data.getvalue()
 
 
+def write_tree(root: Path, counts: dict[str, int], first: int = 0) -> None:
+    """Writes an ImageFolder tree: `counts` images per class below `root`, named from `first` on."""
+    for folder, count in counts.items():
+        (root / folder).mkdir(parents=True, exist_ok=True)
+        for index in range(first, first + count):
+            image = striped(FOLDERS.index(folder), index)
+            (root / folder / f"{index:03d}.png").write_bytes(png(image))
+
+
 @pytest.fixture
 def make_tree(tmp_path: Path) -> Callable[..., Path]:
-    """Writes an ImageFolder tree: `counts` images per class below `root`."""
+    """`write_tree` below the test's own folder."""
 
     def make(root: str, counts: dict[str, int], first: int = 0) -> Path:
-        for folder, count in counts.items():
-            (tmp_path / root / folder).mkdir(parents=True, exist_ok=True)
-            for index in range(first, first + count):
-                image = striped(FOLDERS.index(folder), index)
-                (tmp_path / root / folder / f"{index:03d}.png").write_bytes(png(image))
+        write_tree(tmp_path / root, counts, first)
         return tmp_path / root
 
     return make

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from app.artifact import load_module, open_artifact
+from tests.training.conftest import write_tree
 from training import checkpoint, export, train
 from training.__main__ import main
 from training.datasets import FOLDERS, load_split
@@ -31,6 +32,22 @@ def data(make_tree: Callable[..., Path]) -> Path:
     """Ten classes of stripes: 8 images each to train on, 2 to watch."""
     make_tree("data/train", dict.fromkeys(TEN, 8))
     return make_tree("data/valid", dict.fromkeys(TEN, 2), first=100).parent
+
+
+@pytest.fixture(scope="module")
+def first_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of one epoch on `data`, for those who copy it."""
+    folder = tmp_path_factory.mktemp("first_run")
+    for split, count, first in (("train", 8, 0), ("valid", 2, 100)):
+        write_tree(folder / "data" / split, dict.fromkeys(TEN, count), first)
+    assert run(flags(folder / "data", folder / "run", epochs=1)) == 0
+    return folder / "run"
+
+
+@pytest.fixture
+def finished(first_run: Path, tmp_path: Path) -> Path:
+    """A run that is through: `flags(data, finished, epochs=1)`."""
+    return Path(shutil.copytree(first_run, tmp_path / "run"))
 
 
 def flags(data: Path, output: Path, **changed: object) -> list[str]:
@@ -144,24 +161,24 @@ def test_an_interrupted_run_goes_on_to_the_same_result(
 
 
 def test_ctrl_c_ends_an_export_and_the_run_can_be_exported_again(
-    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    data: Path, finished: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    (finished / "model.pt").unlink()
     with monkeypatch.context() as patch:
         patch.setattr(train, "export", lambda *_: os.kill(os.getpid(), signal.SIGINT))
         with pytest.raises(KeyboardInterrupt):
-            run(flags(data, tmp_path / "run", epochs=1))
+            run(flags(data, finished, epochs=1, resume="true"))
 
-    arguments = argparse.Namespace(run=tmp_path / "run", data=[data], version="1", output=None)
+    arguments = argparse.Namespace(run=finished, data=[data], version="1", output=None)
     assert export.run(arguments) == 0
-    open_artifact(tmp_path / "run/model.pt")
+    open_artifact(finished / "model.pt")
 
 
 @pytest.mark.slow
 def test_an_artifact_is_calibrated_again_on_other_photos(
-    data: Path, make_tree: Callable[..., Path], tmp_path: Path
+    data: Path, finished: Path, make_tree: Callable[..., Path], tmp_path: Path
 ) -> None:
-    run(flags(data, tmp_path / "run", epochs=1))
-    first = open_artifact(tmp_path / "run/model.pt")
+    first = open_artifact(finished / "model.pt")
     ours = make_tree("ours/valid", dict.fromkeys(TEN, 5), first=300).parent
     output = tmp_path / "other" / "model.pt"
     arguments = argparse.Namespace(run=first.path, data=[ours], version="2", output=None)
@@ -187,11 +204,9 @@ def test_an_export_is_written_to_a_file(tmp_path: Path, capsys: pytest.CaptureFi
     assert "is a folder: name a file" in capsys.readouterr().err
 
 
-def test_resuming_with_other_hyperparameters_is_refused(data: Path, tmp_path: Path) -> None:
-    run(flags(data, tmp_path / "run", epochs=1))
-
+def test_resuming_with_other_hyperparameters_is_refused(data: Path, finished: Path) -> None:
     with pytest.raises(checkpoint.CheckpointError, match=r"batch_size was 16 and is 32"):
-        run(flags(data, tmp_path / "run", epochs=1, batch_size=32, resume="true"))
+        run(flags(data, finished, epochs=1, batch_size=32, resume="true"))
 
 
 def test_a_run_starts_from_the_result_of_another(
@@ -586,15 +601,14 @@ def test_mistakes_are_told_before_training(
 
 
 def test_resuming_with_other_data_is_refused(
-    data: Path, make_tree: Callable[..., Path], tmp_path: Path
+    data: Path, finished: Path, make_tree: Callable[..., Path], tmp_path: Path
 ) -> None:
-    run(flags(data, tmp_path / "run", epochs=1))
     make_tree("data/train", {"Coat": 1}, first=50)
 
     with pytest.raises(checkpoint.CheckpointError, match=r"data was .* and is"):
-        run(flags(data, tmp_path / "run", epochs=1, resume="true"))
+        run(flags(data, finished, epochs=1, resume="true"))
     arguments = argparse.Namespace(
-        run=tmp_path / "run", data=[data], version="1.0.0", output=tmp_path / "model.pt"
+        run=finished, data=[data], version="1.0.0", output=tmp_path / "model.pt"
     )
     with pytest.raises(checkpoint.CheckpointError, match="give the data of that run"):
         export.run(arguments)
