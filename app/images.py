@@ -26,12 +26,10 @@ from PIL import (  # noqa: F401  # each registers its format; loading them lazil
 )
 
 from app.errors import CorruptImage, EmptyBody, ImageTooLarge, ServiceError, UnsupportedFormat
+from app.image_bounds import LARGE_PIXELS, MAX_PIXELS, check_pixels, check_scans, held_size
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 """Pillow's names of what is read; MPO, which some phones write, is opened as JPEG."""
-
-MAX_PIXELS = 8192 * 6144
-"""The largest image by default, as large as a phone's 50 MP photo."""
 
 MAX_EDGE = 448
 """Longest edge of a decoded image, in pixels: four times the network's input."""
@@ -46,9 +44,6 @@ AvifImagePlugin.DEFAULT_MAX_THREADS = 1
 # large images comes above our own limit.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
-
-LARGE_PIXELS = 16_000_000
-"""An image that is decoded at more than this takes up to half a gigabyte meanwhile."""
 
 _ROWS = 256
 _ORIENTATION_TAG = 0x0112
@@ -127,12 +122,15 @@ def decode(
 
 def _decode(data: bytes, max_pixels: int, max_edge: int, large: bool) -> DecodedImage:
     with Image.open(io.BytesIO(data), formats=FORMATS) as file:
-        _check_pixels(file.size, max_pixels)
+        check_pixels(file.size, max_pixels)
         size = file.size
         scaled = file.draft(None, _enough(size))  # JPEG: decoded at 1/2, 1/4 or 1/8
-        # Of a progressive JPEG, libjpeg holds the whole at whatever scale.
-        held = size if "progressive" in file.info else file.size
-        if not large and held[0] * held[1] > LARGE_PIXELS:
+        if file.format in ("JPEG", "MPO"):
+            check_scans(data)
+        held = held_size(file, size)
+        check_pixels(held, max_pixels)
+        # What an AVIF says of its size may be far less than what is decoded and then scaled.
+        if not large and (held[0] * held[1] > LARGE_PIXELS or file.format == "AVIF"):
             raise LargeImage
         file.load()
         if scaled is None:
@@ -151,15 +149,6 @@ def _enough(size: tuple[int, int]) -> tuple[int, int]:
     scale = ENOUGH_EDGE / max(size)
     width, height = (max(1, int(edge * scale)) for edge in size)
     return width, height
-
-
-def _check_pixels(size: tuple[int, int], max_pixels: int) -> None:
-    width, height = size
-    if width * height > max_pixels:
-        raise ImageTooLarge(
-            f"The image has {width} x {height} = {width * height:,} pixels; at most "
-            f"{max_pixels:,} are allowed."
-        )
 
 
 def _to_8_bits(image: Image.Image) -> Image.Image:

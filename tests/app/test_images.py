@@ -1,6 +1,8 @@
 import concurrent.futures
 import io
+import struct
 import tracemalloc
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -156,6 +158,36 @@ def test_too_many_pixels_are_refused_before_they_are_decoded() -> None:
             decode(data, max_pixels=19_999)
 
 
+def test_a_tile_that_is_larger_than_its_image_counts() -> None:
+    tile = zlib.compress(bytes(8192 * 8192))
+    tags = {256: 100, 257: 100, 258: 8, 259: 8, 262: 1, 277: 1, 322: 8192, 323: 8192}
+    start = 8 + 2 + 12 * (len(tags) + 2) + 4
+    tags |= {324: start, 325: len(tile)}
+    entries = b"".join(
+        struct.pack("<HHII", tag, 3 if value < 65536 else 4, 1, value)
+        for tag, value in tags.items()
+    )
+    data = b"II*\0\x08\0\0\0" + struct.pack("<H", len(tags)) + entries + bytes(4) + tile
+
+    assert decode(data, max_pixels=8192 * 8192).width == 100
+    with pytest.raises(LargeImage):
+        decode(data, max_pixels=8192 * 8192, large=False)
+    with pytest.raises(ImageTooLarge, match="8192 x 8192"):
+        decode(data)
+
+
+def test_a_jpeg_that_codes_its_pixels_again_and_again_is_refused() -> None:
+    data = encode(photo(), "JPEG", progressive=True)
+    scan = data[data.rindex(b"\xff\xda") : -2]
+    assert decode(data[:-2] + scan * 5 + data[-2:]).width == 90
+    with pytest.raises(CorruptImage, match="more than 64 scans"):
+        decode(data[:-2] + scan * 64 + data[-2:])
+    # Neither metadata before the image nor a phone's film behind it are scans.
+    markers = b"\xff\xda\0\x08" * 100
+    comment = b"\xff\xfe" + struct.pack(">H", len(markers) + 2) + markers
+    assert decode(data[:2] + comment + data[2:] + markers).width == 90
+
+
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF")  # as app.images does in the service
 def test_damaged_exif_does_not_matter() -> None:
     data = encode(photo(), "JPEG", exif=b"Exif\0\0MM\0*\xff\xff\xff\xff")
@@ -175,6 +207,9 @@ def test_an_image_that_takes_much_memory_is_told_of_before_it_is_decoded() -> No
         with pytest.raises(LargeImage):
             decode(encode(large, name, **options), large=False)
         assert decode(encode(large, name, **options)).width == 5000
+    # What an AVIF tells of its size may be less than what is decoded.
+    with pytest.raises(LargeImage):
+        decode(encode(small, "AVIF"), large=False)
     assert decode(encode(large, "JPEG"), large=False).width == 5000  # scaled while it is read
     assert decode(encode(small, "JPEG", progressive=True), large=False).width == 400
 

@@ -1,0 +1,64 @@
+"""What decoding an image may cost, told by its header and before anything of it is decoded."""
+
+from __future__ import annotations
+
+import re
+
+from PIL import Image, TiffImagePlugin
+
+from app.errors import CorruptImage, ImageTooLarge
+
+MAX_PIXELS = 8192 * 6144
+"""The largest image by default, as large as a phone's 50 MP photo."""
+
+LARGE_PIXELS = 16_000_000
+"""An image that is decoded at more than this takes up to half a gigabyte meanwhile."""
+
+MAX_SCANS = 64
+"""Of a JPEG. Each goes over all pixels in a few bytes; progressive ones have about ten."""
+
+_TILE_TAGS = (322, 323)
+_JPEG_SCAN, _JPEG_END = 0xDA, 0xD9
+_JPEG_MARKER = re.compile(rb"\xff[\x02-\xcf\xd9-\xfe]")  # those that a length follows, and the end
+
+
+def held_size(file: Image.Image, size: tuple[int, int]) -> tuple[int, int]:
+    """Width and height of what the decoder holds in memory, of an image of `size`."""
+    if "progressive" in file.info:  # libjpeg holds the whole at whatever scale
+        return size
+    if isinstance(file, TiffImagePlugin.TiffImageFile):
+        width, height = (int(file.tag_v2.get(tag, 0)) for tag in _TILE_TAGS)
+        return max(width, file.size[0]), max(height, file.size[1])
+    return file.size
+
+
+def check_scans(data: bytes) -> None:
+    """A JPEG must not go over its pixels again and again.
+
+    Read to the end of the first image only: what phones put behind it may hold any bytes.
+
+    Raises:
+        CorruptImage: more than `MAX_SCANS`.
+    """
+    if data.count(bytes((0xFF, _JPEG_SCAN))) <= MAX_SCANS:
+        return
+    scans, at = 0, 0
+    while (found := _JPEG_MARKER.search(data, at)) and data[found.end() - 1] != _JPEG_END:
+        scans += data[found.end() - 1] == _JPEG_SCAN
+        if scans > MAX_SCANS:
+            raise CorruptImage(f"The JPEG has more than {MAX_SCANS} scans.")
+        at = found.end() + int.from_bytes(data[found.end() : found.end() + 2], "big")
+
+
+def check_pixels(size: tuple[int, int], max_pixels: int) -> None:
+    """Of a width and height.
+
+    Raises:
+        ImageTooLarge: more than `max_pixels`.
+    """
+    width, height = size
+    if width * height > max_pixels:
+        raise ImageTooLarge(
+            f"The image has {width} x {height} = {width * height:,} pixels; at most "
+            f"{max_pixels:,} are allowed."
+        )
