@@ -19,6 +19,8 @@ from app.problems import problem
 from app.schemas import BatchItem, ImagePrediction, Prediction
 from app.service import Service
 
+EXPLAIN_ALONE = "explain: only of one photo in a request, answered as one JSON document."
+
 _log = logging.getLogger(__name__)
 
 

@@ -105,10 +105,10 @@ class Batcher(Generic[Item, Result]):
         self._queue.append(waiting)
         self._arrived.set()
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(timeout) as limit:
                 return await future
         except TimeoutError as error:
-            if not future.cancelled():  # `run` itself raised a TimeoutError
+            if not limit.expired():  # `run` itself raised a TimeoutError
                 raise
             raise DeadlineExceeded(f"No answer within {timeout:g} seconds.") from error
         finally:

@@ -5,12 +5,23 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
+from email.message import Message
 
 from fastapi import Request
 from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
 
 from app.admission import Received
-from app.errors import BodyTooLarge, EmptyBody, MalformedMultipart, MissingFile, UploadTimeout
+from app.errors import (
+    BodyTooLarge,
+    EmptyBody,
+    MalformedMultipart,
+    MissingFile,
+    TooManyImages,
+    UploadTimeout,
+)
+
+MAX_PARTS = 2_000
+"""Of a form, whatever a batch may hold: 10 MB are room for 170,000, and nothing else would run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +56,7 @@ async def read_uploads(
         UploadTimeout: it takes longer than `seconds`.
         MalformedMultipart: it is not the multipart/form-data that it says it is.
         MissingFile: no file in any of `fields`.
+        TooManyImages: more than `MAX_PARTS` in a form.
         ClientDisconnect: the client left.
     """
     try:
@@ -85,23 +97,28 @@ def _from_form(body: bytes, content_type: str, fields: Sequence[str]) -> list[Up
     found: list[Upload] = []
     others: set[str] = set()
     text = False
+    parts = 0
     try:
         boundary = parse_options_header(content_type)[1].get("boundary", "")
-        with PushMultipartParser(boundary, strict=True) as parser:
+        # As Latin-1 every header can be read, also one of a client that knows no UTF-8.
+        with PushMultipartParser(boundary, strict=True, header_charset="latin-1") as parser:
             chunks: list[bytes] = []
             for event in parser.parse(body):
                 if isinstance(event, MultipartSegment):
                     part, chunks = event, []
+                    parts += 1
+                    if parts > MAX_PARTS:
+                        raise TooManyImages(f"The form has more than {MAX_PARTS:,} parts.")
                 elif event:
                     chunks.append(event)
                 elif part.name not in fields:
-                    others.add(part.name)
-                elif part.filename is None:
+                    others.add(_text(part.name or ""))
+                elif (filename := _filename(part)) is None:
                     text = True
                 else:
-                    found.append(Upload(part.filename, b"".join(chunks)))
+                    found.append(Upload(filename, b"".join(chunks)))
     except MultipartError as error:
-        raise MalformedMultipart(f"This is no whole form: {error}.") from error
+        raise MalformedMultipart(f"This is no whole form: {error.args[0]}.") from error
     name = fields[0]
     if text:
         raise MissingFile(
@@ -114,3 +131,19 @@ def _from_form(body: bytes, content_type: str, fields: Sequence[str]) -> list[Up
             + (f", only {listed}." if others else "; it is empty.")
         )
     return found
+
+
+def _filename(part: MultipartSegment) -> str | None:
+    """A file's name, `None` of a text field."""
+    if part.filename is not None:
+        return _text(part.filename)
+    header = Message()
+    header["Content-Disposition"] = part.header("Content-Disposition")
+    return header.get_filename()  # as `filename*=utf-8''photo.jpg` (RFC 2231), which some send
+
+
+def _text(latin_1: str) -> str:
+    try:
+        return latin_1.encode("latin-1").decode()
+    except UnicodeDecodeError:
+        return latin_1

@@ -94,7 +94,7 @@ def wants_lines(accept: str) -> bool:
 def _from_json(body: bytes) -> Invocation:
     try:
         value = json.loads(body)
-    except ValueError as error:  # no JSON, or no text
+    except (ValueError, RecursionError) as error:  # no JSON, no text, or nested without end
         raise MalformedJson(f"The body is not JSON: {error}.") from error
     if isinstance(value, dict):
         if value.get("describe") is True:

@@ -154,7 +154,7 @@ class Service:
 
 def _max_bytes(settings: Settings) -> int:
     share = int(UPLOAD_SHARE * available_memory())
-    return settings.max_bytes_in_work or max(share, settings.max_batch_body_bytes)
+    return settings.max_bytes_in_work or max(share, settings.largest_body_bytes)
 
 
 def service_of(request: Request) -> Service:

@@ -147,13 +147,19 @@ class Settings(BaseSettings):
                 f"{PREFIX}MAX_IMAGES_IN_WORK ({self.max_images_in_work}): a full batch could "
                 "never be accepted"
             )
-        if 0 < self.max_bytes_in_work < self.max_batch_body_bytes:
+        if 0 < self.max_bytes_in_work < self.largest_body_bytes:
+            alone = self.max_body_bytes == self.largest_body_bytes
             raise ValueError(
                 f"{PREFIX}MAX_BYTES_IN_WORK ({self.max_bytes_in_work}) is below "
-                f"{PREFIX}MAX_BATCH_BODY_BYTES ({self.max_batch_body_bytes}): the largest body "
-                "could never be accepted"
+                f"{PREFIX}MAX_{'' if alone else 'BATCH_'}BODY_BYTES ({self.largest_body_bytes}): "
+                "the largest body could never be accepted"
             )
         return self
+
+    @property
+    def largest_body_bytes(self) -> int:
+        """Of any request's body, in bytes."""
+        return max(self.max_body_bytes, self.max_batch_body_bytes)
 
 
 def endpoint_defaults(environment: Mapping[str, str]) -> dict[str, str | int]:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 
 from app import errors
-from app.answering import answer_alone, answer_batch, json_response
+from app.answering import EXPLAIN_ALONE, answer_alone, answer_batch, json_response
 from app.artifact import CATEGORY_COUNT
 from app.body import read_uploads
 from app.predictors import EXPLANATION_COST
@@ -127,6 +127,8 @@ async def predict_batch(request: Request, top_k: TopK = CATEGORY_COUNT) -> Respo
 
     Each gets its own answer or error. When there is no room for all of them, none is taken.
     """
+    if request.query_params.get("explain", "false") != "false":
+        raise errors.InvalidParameter(EXPLAIN_ALONE)
     service = service_of(request)
     _ = service.predictor
     settings = service.settings

@@ -10,7 +10,8 @@ import os
 
 from fastapi import APIRouter, Request, Response
 
-from app.answering import answer_alone, answer_batch, json_response
+from app.answering import EXPLAIN_ALONE, answer_alone, answer_batch, json_response
+from app.errors import InvalidParameter
 from app.invocation import (
     ATTRIBUTES_HEADER,
     JSON_LINES,
@@ -66,6 +67,8 @@ async def invocations(request: Request) -> Response:
         if invocation.describe:
             return json_response(description(predictor.model))
         if invocation.several or lines:
+            if wishes.explain:
+                raise InvalidParameter(EXPLAIN_ALONE)
             batch = BatchPrediction(
                 items=await answer_batch(request, service, invocation.uploads, wishes.top_k),
                 request_id=request.state.request_id,

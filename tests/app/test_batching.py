@@ -1,9 +1,12 @@
 import asyncio
+import contextlib
 import threading
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import uvloop
 
 from app.batching import Batcher
 from app.errors import DeadlineExceeded, Overloaded, ShuttingDown
@@ -185,6 +188,29 @@ def test_a_time_out_inside_run_is_not_taken_for_the_deadline() -> None:
             await batcher.close()
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("runner", [asyncio.run, uvloop.run])
+def test_an_answer_at_the_deadline_is_an_answer_or_late(runner: Callable[..., None]) -> None:
+    async def main() -> None:
+        with ThreadPoolExecutor(1) as executor:
+            batcher = Batcher(lambda items: items, executor, max_batch=4, max_queue=4)
+            loop = asyncio.get_running_loop()
+
+            def busy() -> None:
+                nonlocal handle
+                time.sleep(0.01)
+                handle = loop.call_soon(busy)
+
+            handle = loop.call_soon(busy)
+            # Some of these pass right between the answer and whoever waits for it.
+            for seconds in (0.005 * steps for steps in range(1, 16)):
+                with contextlib.suppress(DeadlineExceeded):
+                    assert (await batcher.submit(1, seconds)).result == 1
+            handle.cancel()
+            await batcher.close()
+
+    runner(main())
 
 
 def test_too_few_results_are_an_error() -> None:

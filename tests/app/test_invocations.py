@@ -165,6 +165,23 @@ def test_wishes_come_as_custom_attributes(container, expected) -> None:
         assert (refused.status_code, refused.json()["code"]) == (422, "invalid_parameter")
 
 
+def test_explanations_of_several_are_refused(container) -> None:
+    headers = {ATTRIBUTES: "explain=true"}
+    several = container.post("/invocations", json=[text(PNG), text(PNG)], headers=headers)
+    line = container.post("/invocations", content=PNG, headers=headers | LINES)
+    files = {"files": ("a.png", PNG)}
+    batch = container.post("/predict/batch?explain=true", files=files)
+    for refused in (several, line, batch):
+        assert (refused.status_code, refused.json()["code"]) == (422, "invalid_parameter")
+    assert container.post("/predict/batch?explain=false", files=files).status_code == 200
+
+
+def test_json_that_is_nested_without_end_is_the_callers_mistake(container) -> None:
+    headers = {"Content-Type": "application/json"}
+    refused = container.post("/invocations", content=b"[" * 100_000, headers=headers)
+    assert (refused.status_code, refused.json()["code"]) == (400, "malformed_json")
+
+
 def test_the_card_is_given_on_demand(container) -> None:
     described = container.post("/invocations", json={"describe": True}).json()
     assert described == container.get("/model").json()

@@ -131,3 +131,11 @@ def test_log_lines() -> None:
     assert (parsed["level"], parsed["status"], parsed["request_id"]) == ("error", 500, "r-1")
     assert "ValueError: first" in parsed["exception"]
     assert "error   it failed status=500 request_id=r-1\nTraceback" in text
+
+
+def test_a_client_writes_no_line_of_its_own_into_the_log() -> None:
+    record = logging.LogRecord("app", 20, "", 0, "GET %s", ("/ü\nfake\x1b[31m\u2028",), None)
+    record.fields = {"path": "/ü\nfake"}
+    text = TextFormatter().format(record)
+    assert "GET /ü\\nfake\\x1b[31m\\u2028 path=/ü\\nfake" in text
+    assert len(text.splitlines()) == 1

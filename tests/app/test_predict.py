@@ -134,6 +134,37 @@ def test_wrong_forms(client: httpx.Client) -> None:
 def test_malformed_forms(client: httpx.Client, content_type: str, body: bytes) -> None:
     response = client.post("/predict", content=body, headers={"content-type": content_type})
     assert error_of(response) == (400, "malformed_multipart")
+    assert response.json()["detail"].startswith("This is no whole form: ")
+
+
+@pytest.mark.parametrize(
+    ("filename", "read"),
+    [
+        ('filename="Grüße.jpg"'.encode(), "Grüße.jpg"),
+        ('filename="Grüße.jpg"'.encode("latin-1"), "Grüße.jpg"),
+        (b"filename*=utf-8''Gr%C3%BC%C3%9Fe.jpg", "Grüße.jpg"),
+    ],
+    ids=["utf-8", "latin-1", "rfc2231"],
+)
+def test_file_names_of_older_clients_are_read(
+    client: httpx.Client, filename: bytes, read: str
+) -> None:
+    head = b'--x\r\nContent-Disposition: form-data; name="files"; ' + filename + b"\r\n\r\n"
+    response = client.post(
+        "/predict/batch",
+        content=head + encode(photo(), "JPEG") + b"\r\n--x--",
+        headers={"content-type": "multipart/form-data; boundary=x"},
+    )
+    item = response.json()["items"][0]
+    assert (item["filename"], item["error"]) == (read, None)
+
+
+def test_a_form_of_very_many_parts_is_left_off(client: httpx.Client) -> None:
+    part = b'--x\r\nContent-Disposition: form-data; name="files"; filename="a"\r\n\r\n\r\n'
+    content_type = {"content-type": "multipart/form-data; boundary=x"}
+    response = client.post("/predict/batch", content=part * 2_001 + b"--x", headers=content_type)
+    assert error_of(response) == (413, "too_many_images")
+    assert "2,000 parts" in response.json()["detail"]
 
 
 def test_batch_gives_each_its_own_answer_or_error(client: httpx.Client) -> None:

@@ -1,8 +1,10 @@
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from app.settings import (
+    MIB,
     Settings,
     SettingsError,
     describe_settings,
@@ -66,6 +68,11 @@ def test_a_batch_that_could_never_be_accepted_is_refused(
     monkeypatch.setenv(f"GARMENT_{room}", value)
     with pytest.raises(SettingsError, match=batch):
         load_settings()
+
+
+def test_a_photo_that_could_never_be_accepted_is_refused() -> None:
+    with pytest.raises(ValidationError, match="below GARMENT_MAX_BODY_BYTES"):
+        Settings(max_body_bytes=2 * MIB, max_batch_body_bytes=MIB, max_bytes_in_work=MIB)
 
 
 def test_every_setting_is_described_with_its_default() -> None:
