@@ -92,7 +92,9 @@ function refresh() {
   $("count-all").textContent = photos.length;
   $("count-review").textContent = review;
   $("count-failed").textContent = failed;
+  const focused = document.activeElement === $("retry");
   $("retry").hidden = !photos.some(isRetriable);
+  if (focused && $("retry").hidden) $("choose").focus();
   $("download").disabled = ready === 0;
   const shown = { all: photos.length, review, failed }[$("cards").dataset.show];
   $("nothing").hidden = shown > 0;

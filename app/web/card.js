@@ -27,11 +27,13 @@ export class Card {
     this.#thumbnail = make("div", "thumbnail", extension(photo.name));
     this.#thumbnail.setAttribute("aria-hidden", "true");
     this.element = make("li", "card", this.#thumbnail, this.#head, this.#body);
+    this.element.tabIndex = -1; // takes the focus of a button that goes
   }
 
   /** Draw the photo's state. */
   show() {
     const { state, name, prediction, problem } = this.#photo;
+    const focused = this.element.contains(document.activeElement);
     this.element.dataset.state = state;
     const title = make("p", "name", name);
     title.title = name;
@@ -48,6 +50,7 @@ export class Card {
       this.#head.replaceChildren(title, make("p", "pending", WAITING[state]));
       this.#body.replaceChildren();
     }
+    if (focused) this.element.focus();
   }
 
   /** Say why it takes longer. */

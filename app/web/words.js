@@ -25,7 +25,8 @@ export function reasons({ review_reasons, probabilities, labels, garment_probabi
     ambiguous: () => labels.length > 1 ? "More than one category is likely."
       : `${first.label} and ${second.label} are close.`,
     not_a_garment: () =>
-      `Looks like no garment: only ${percent(garment_probability)} that it is one of the ten.`,
+      `May be no garment: ${percent(garment_probability)} that it is one of the ten, ` +
+      "too little to be sure.",
     too_small: () => "The picture is very small; details are missing.",
     blank_image: () => "The picture is blank, or nearly so.",
   };

@@ -99,11 +99,13 @@ def test_photo_is_sent_again_once_the_connection_is_back(service: str, open_page
 
     page.context.set_offline(False)
     two = page.get_by_role("listitem").filter(has_text="two.png")
-    two.get_by_role("button", name="Try again").click()
+    two.get_by_role("button", name="Try again").press("Enter")
     expect(two.locator(".label")).not_to_be_empty()
+    expect(two).to_be_focused()  # where the button was
     expect(page.get_by_role("status")).to_contain_text("2 failed")
-    page.get_by_role("button", name="Try failed again").click()
+    page.get_by_role("button", name="Try failed again").press("Enter")
     expect(page.get_by_role("status")).to_contain_text("3 of 3 photos answered")
+    expect(page.locator("#choose")).to_be_focused()
     assert [row["error_code"] for row in _table(page)] == ["", "", ""]
 
 

@@ -39,6 +39,18 @@ def test_predict_is_tried_out(service: str, open_page: Callable[..., Page]) -> N
     assert len(body["probabilities"]) == 10
 
 
+def test_behind_a_path_of_its_own(service: str, open_page: Callable[..., Page]) -> None:
+    page = open_page(service)
+    page.route(
+        f"{service}/garments/**",
+        lambda route: route.continue_(url=route.request.url.replace("/garments", "")),
+    )
+    page.goto(f"{service}/garments/docs")
+    answer = _execute(page, "/predict", ANKLE_BOOT)
+    expect(answer.locator("td.response-col_status")).to_contain_text("200")
+    expect(page.locator(".request-url pre")).to_contain_text("/garments/predict")
+
+
 def test_wrong_file_gets_its_problem(service: str, open_page: Callable[..., Page]) -> None:
     text = {"name": "notes.jpg", "mimeType": "image/jpeg", "buffer": b"no photo"}
     answer = _execute(open_page(f"{service}/docs"), "/predict", text)
