@@ -12,7 +12,13 @@ from typing import TypeVar
 
 from app.breaker import CircuitBreaker, CircuitOpen
 from app.endpoint import Failure
-from app.errors import EndpointFailed, EndpointTimeout, EndpointUnavailable
+from app.errors import (
+    DeadlineExceeded,
+    EndpointFailed,
+    EndpointTimeout,
+    EndpointUnavailable,
+    ServiceError,
+)
 from app.settings import Settings
 from app.telemetry import Metrics
 from app.threads import run_in
@@ -61,13 +67,22 @@ class Caller:
         raise AssertionError("there is one attempt at least")
 
     async def _attempt(self, work: Callable[[], T], end: float) -> T:
+        begun = False
+
+        def begin() -> T:
+            nonlocal begun
+            begun = True
+            return work()
+
         try:
             with self._breaker.call(_is_broken):
                 try:
                     async with asyncio.timeout(end - time.perf_counter()):
-                        return await run_in(self._pool, work)
+                        return await run_in(self._pool, begin)
                 except TimeoutError as error:
-                    late = EndpointTimeout("The endpoint did not answer in time.")
+                    late: ServiceError = EndpointTimeout("The endpoint did not answer in time.")
+                    if not begun:  # which says nothing of the endpoint
+                        late = DeadlineExceeded("No connection to the endpoint was free in time.")
                     raise Failure(late, again=False) from error
         except CircuitOpen as circuit:
             left_alone = EndpointUnavailable(

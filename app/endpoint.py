@@ -32,6 +32,8 @@ _THROTTLED = {
     "TooManyRequestsException",
     "RequestLimitExceeded",
 }
+# Each with a space, which no name of an endpoint or a role has: AWS's messages quote those.
+_TOO_LARGE = ("size limit", "payload size", "length less than or equal", "too large")
 _CONNECT_SECONDS = 3
 
 
@@ -139,7 +141,7 @@ def _refusal(error: boto.ClientError, name: str) -> Failure:
     if status >= 500:
         said = f"The endpoint {name} is not available: {code}."
         return Failure(EndpointUnavailable(said), again=True)
-    if status == 413 or "size" in _message(error).lower():
+    if status == 413 or any(words in _message(error) for words in _TOO_LARGE):
         return Failure(EndpointTooLarge(f"{name}: {_message(error)}"), again=False)
     if code == "ValidationError" and "not found" in _message(error):
         return Failure(EndpointUnavailable(f"There is no endpoint {name}."), again=False)
@@ -151,8 +153,8 @@ def _container_error(error: boto.ClientError, name: str) -> Failure:
     status = int(answer.get("OriginalStatusCode") or 0)
     if status in (0, 504):  # 0: SageMaker gave up waiting
         return Failure(EndpointTimeout(f"The container of {name} did not answer in time."), False)
-    if status in (429, 503):
-        return Failure(EndpointUnavailable(f"The container of {name} is busy ({status})."), True)
+    if status in (429, 503):  # it works, and has all the work that it can take
+        return Failure(EndpointThrottled(f"The container of {name} is busy ({status})."), True)
     if status == 413:
         return Failure(EndpointTooLarge(f"The container of {name} takes no photo so large."), False)
     said = f"The container of {name} answered with status {status}."

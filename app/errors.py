@@ -221,7 +221,7 @@ class ShuttingDown(Unavailable):
 
 
 class EndpointThrottled(Unavailable):
-    """AWS takes no more calls of the endpoint at the moment."""
+    """AWS or the endpoint's container takes no more calls at the moment."""
 
     code, status, title = "endpoint_throttled", 503, "The endpoint is throttled"
     retry_after = 2

@@ -32,6 +32,10 @@ from app.threads import Decoding
 POLL_SECONDS = 5.0
 """How often the endpoint's state is asked for."""
 
+FAILED_POLLS = 3
+"""So many in a row, and the endpoint is taken for gone. One alone may be AWS's throttling, which
+meets all proxies at the same time, while the endpoint answers."""
+
 OF_THE_UPLOAD: tuple[ReviewReason, ...] = ("too_small", "blank_image")
 """Reasons that are found in the photo as it was uploaded, not as it is sent on."""
 
@@ -53,10 +57,12 @@ class SageMakerPredictor:
         caller: Caller,
         model: LoadedModel,
         settings: Settings,
+        metrics: Metrics,
     ) -> None:
         """Use `load` instead; `model` is what the endpoint said of itself."""
         self.model = model
-        self._endpoint, self._caller, self._settings = endpoint, caller, settings
+        self._endpoint, self._caller = endpoint, caller
+        self._settings, self._metrics = settings, metrics
         self._decoding = Decoding(settings)
         self._state = SERVING[0]
         self._answered_by = model.sha256
@@ -80,7 +86,7 @@ class SageMakerPredictor:
                 state = await caller.once(endpoint.state)
                 if state in SERVING:
                     model = await caller.once(functools.partial(_describe, endpoint))
-                    return cls(endpoint, caller, model, settings)
+                    return cls(endpoint, caller, model, settings, metrics)
             except Failure as failure:
                 if isinstance(failure.error, EndpointRefused):
                     detail = failure.error.detail + told_of_unreadable()
@@ -144,18 +150,27 @@ class SageMakerPredictor:
 
     async def _watch(self) -> None:
         """Know whether the endpoint is in service, and the card of the model that answers now."""
+        failed = 0
         while True:
             await asyncio.sleep(POLL_SECONDS)
             try:
                 state = await self._caller.once(self._endpoint.state)
                 if self._answered_by != self.model.sha256:
-                    describe = functools.partial(_describe, self._endpoint)
-                    self.model = await self._caller.once(describe)
+                    await self._take_model()
+                failed = 0
             except Failure as failure:
-                state = failure.error.detail
+                failed += 1
+                state = failure.error.detail if failed >= FAILED_POLLS else self._state
             if state != self._state:
                 _log.warning("the endpoint %s: %s", self._endpoint.name, state)
                 self._state = state
+
+    async def _take_model(self) -> None:
+        """The card of the model that answers since an update."""
+        self.model = await self._caller.once(functools.partial(_describe, self._endpoint))
+        self._metrics.show_model(self.model)
+        card = self.model.card
+        _log.info("the endpoint %s: %s %s answers", self._endpoint.name, card.name, card.version)
 
 
 def _prepare(photo: bytes, size: int, settings: Settings, large: bool) -> _Prepared:

@@ -1,0 +1,126 @@
+"""What the proxy knows of its endpoint: who answers, and whether it can be called at all."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from app.artifact import Artifact
+from app.calls import Caller
+from app.endpoint import Failure, Invoked
+from app.errors import DeadlineExceeded, EndpointThrottled, EndpointTimeout, NotReady
+from app.predictors import LoadedModel
+from app.predictors import sagemaker as proxy
+from app.predictors.sagemaker import FAILED_POLLS, SageMakerPredictor
+from app.schemas import ModelDescription
+from app.telemetry import Metrics
+from tests.app.conftest import settings
+
+PROXY = settings(backend="sagemaker", endpoint_name="garments", endpoint_connections=1)
+
+
+class Endpoint:
+    """Answers for its model, and fails as many looks at its state as it is told to."""
+
+    name = "garments"
+
+    def __init__(self, model: LoadedModel) -> None:
+        self.model, self.failures, self.looks = model, 0, 0
+
+    def state(self) -> str:
+        self.looks += 1
+        if self.failures:
+            self.failures -= 1
+            raise Failure(EndpointThrottled("no more calls now"), again=True)
+        return "InService"
+
+    def invoke(self, body: bytes, content_type: str, attributes: str = "") -> Invoked:
+        model = self.model
+        said = ModelDescription(
+            sha256=model.sha256, engine=model.engine, precision=model.precision, card=model.card
+        )
+        return Invoked(said.model_dump_json().encode(), "one")
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.fixture
+def watched(
+    artifact: Artifact, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[Callable[[Endpoint, SageMakerPredictor, Metrics], Awaitable[None]]], None]:
+    """Runs a scenario with a proxy that looks every hundredth of a second."""
+    monkeypatch.setattr(proxy, "POLL_SECONDS", 0.01)
+
+    def run(scenario: Callable[[Endpoint, SageMakerPredictor, Metrics], Awaitable[None]]) -> None:
+        async def main() -> None:
+            metrics = Metrics()
+            endpoint = Endpoint(LoadedModel(artifact.card, "a" * 64, "openvino", "int8"))
+            caller = Caller(PROXY, metrics)
+            predictor = SageMakerPredictor(endpoint, caller, endpoint.model, PROXY, metrics)
+            await scenario(endpoint, predictor, metrics)
+            await predictor.close()
+
+        asyncio.run(main())
+
+    return run
+
+
+async def looked(endpoint: Endpoint, times: int) -> None:
+    """Wait for so many more looks at the state, and for what follows from them."""
+    last = endpoint.looks + times + 1
+    for _ in range(3_000):
+        if endpoint.looks >= last:
+            return
+        await asyncio.sleep(0.01)
+    pytest.fail(f"no {times} looks within half a minute")
+
+
+def test_a_look_that_fails_does_not_make_it_unready_and_several_do(watched) -> None:
+    async def scenario(endpoint, predictor, metrics) -> None:
+        endpoint.failures = FAILED_POLLS - 1
+        while endpoint.failures:
+            predictor.check_ready()
+            await asyncio.sleep(0.001)
+        await looked(endpoint, 1)
+        predictor.check_ready()
+        endpoint.failures = 10**6
+        await looked(endpoint, FAILED_POLLS)
+        with pytest.raises(NotReady, match="no more calls now"):
+            predictor.check_ready()
+        endpoint.failures = 0
+        await looked(endpoint, 1)
+        predictor.check_ready()
+
+    watched(scenario)
+
+
+def test_the_model_that_answers_since_an_update_is_shown(watched, artifact) -> None:
+    async def scenario(endpoint, predictor, metrics) -> None:
+        card = artifact.card.model_copy(update={"version": "2.0.0"})
+        endpoint.model = LoadedModel(card, "b" * 64, "openvino", "int8")
+        predictor._answered_by = "b" * 64  # as the answer to a photo says
+        await looked(endpoint, 2)
+        assert predictor.model.card.version == "2.0.0"
+        shown = [line for line in metrics.text().decode().splitlines() if "model_info{" in line]
+        assert len(shown) == 1
+        assert "b" * 64 in shown[0]
+
+    watched(scenario)
+
+
+def test_waiting_for_a_free_connection_is_no_failure_of_the_endpoint() -> None:
+    async def main() -> None:
+        caller = Caller(PROXY, Metrics())
+        end = time.perf_counter() + 0.3
+        calls = (caller.patiently(lambda: time.sleep(0.6), end) for _ in range(9))
+        failed = await asyncio.gather(*calls, return_exceptions=True)
+        kinds = [type(error) for error in failed]
+        assert kinds == [EndpointTimeout] + [DeadlineExceeded] * 8
+        assert not caller.is_open
+        caller.close()
+
+    asyncio.run(main())
