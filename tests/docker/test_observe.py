@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from app.reload import MAX_RETRY_SECONDS
 from app.telemetry import Metrics
 from tests.docker.observe import DASHBOARD, FOLDER, ROOT, alerts, expressions, selectors
 
@@ -40,6 +41,14 @@ def test_prometheus_takes_its_configuration_and_the_rules() -> None:
 def test_alerts_fire_when_they_should_and_at_no_other_time() -> None:
     said = promtool("test", "rules", "tests/docker/alerts_test.yml")
     assert said.returncode == 0, said.stdout + said.stderr
+
+
+def test_a_refused_model_is_looked_for_longer_than_it_is_left_alone() -> None:
+    """Else the alert would end and come again with every try."""
+    expression = alerts()["GarmentModelNotTaken"]["expr"]
+    minutes = [int(found) for found in re.findall(r"\[(\d+)m:", expression)]
+    assert len(minutes) == 2
+    assert min(minutes) * 60 > 1.25 * MAX_RETRY_SECONDS
 
 
 def test_every_alert_is_tested_and_explained() -> None:
