@@ -216,6 +216,19 @@ def test_the_readmes_example_is_rendered_as_it_says(tmp_path: Path) -> None:
     assert len(there["HorizontalPodAutoscaler"]["spec"]["metrics"]) == 2
 
 
+def test_the_readmes_example_goes_into_a_namespace_that_is_there() -> None:
+    [example] = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
+    name = yaml.safe_load(example)["namespace"]
+    typed = [
+        line
+        for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+        for line in block.splitlines()
+    ]
+    assert typed[:2] == [f"kubectl create namespace {name}", "kubectl apply -k ."]
+    named = {found for line in typed for found in re.findall(r"--namespace (\S+)", line)}
+    assert named == {name}
+
+
 def test_the_readmes_example_does_for_the_proxy_with_what_it_names(tmp_path: Path) -> None:
     name = "images:\n  - name: garment-classifier"
     assert "`garment-classifier-proxy`, and `GARMENT_ENDPOINT_NAME` takes the place" in README

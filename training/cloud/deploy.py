@@ -20,6 +20,7 @@ from training.cloud.asking import ask
 from training.cloud.calls import Calls
 from training.cloud.endpoint.alarms import Limits, set_alarms
 from training.cloud.endpoint.arguments import (
+    add_alarms,
     add_canary,
     add_dry_run,
     add_endpoint,
@@ -28,10 +29,10 @@ from training.cloud.endpoint.arguments import (
     add_timeout,
     add_yes,
     canary_of,
-    share,
     variable,
     wanted_scaling,
 )
+from training.cloud.endpoint.canary import unseen_failure
 from training.cloud.endpoint.costs import hourly_costs
 from training.cloud.endpoint.golden import check_golden
 from training.cloud.endpoint.releases import Release, fetch_release
@@ -50,17 +51,24 @@ from training.cloud.endpoint.rollout import (
     update,
     wait_for_service,
 )
-from training.cloud.endpoint.scaling import clear_scaling, most_machines, set_scaling
+from training.cloud.endpoint.scaling import (
+    clear_scaling,
+    most_machines,
+    question_of_scaling,
+    set_scaling,
+)
 from training.cloud.endpoint.state import find_config, find_endpoint, find_model
 from training.cloud.roles import role_arn, unknown_arn
+from training.errors import CloudError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    limits = Limits()
     add_endpoint(parser)
     parser.add_argument("model", help="s3://.../model.tar.gz, or a release: s3://PREFIX/VERSION/")
-    parser.add_argument("--image", required=True, help="of this service, in ECR")
+    parser.add_argument(
+        "--image", required=True, help="of this service, in ECR; another needs another tag"
+    )
     parser.add_argument(
         "--role", required=True, help="name or ARN of the role that the container has"
     )
@@ -92,20 +100,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=VALUE",
         help="setting of the service, such as GARMENT_THREADS=2; repeat it",
     )
-    parser.add_argument(
-        "--alarm-errors",
-        type=share,
-        default=limits.error_share,
-        metavar="SHARE",
-        help="of requests with 5xx, from which on the alarm is on (default %(default)s)",
-    )
-    parser.add_argument(
-        "--alarm-latency",
-        type=float,
-        default=limits.latency_ms,
-        metavar="MS",
-        help="that 95 %% of requests are to stay under (default %(default)s)",
-    )
+    add_alarms(parser)
     add_canary(parser)
     add_timeout(parser, 60)
     add_yes(parser)
@@ -114,7 +109,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Deploy one artifact; 1 when the user does not agree, or the endpoint answers wrongly."""
-    scaling = wanted_scaling(arguments)
+    scaling, moves = wanted_scaling(arguments), canary_of(arguments)
     calls = Calls(arguments.dry_run)
     release = fetch_release(calls, arguments.model)
     deployment = _deployment(calls, arguments, release)
@@ -124,12 +119,17 @@ def run(arguments: argparse.Namespace) -> int:
     needed = is_needed(found, config)
     if found and needed:
         check_kind(calls, found, deployment.hardware)
+        limit = arguments.alarm_errors
+        if why := unseen_failure(calls, found, deployment.hardware, moves, limit):
+            raise CloudError(f"{why}. Raise --canary-percent, or lower --alarm-errors")
     if not calls.offline:
         most = most_machines(calls, endpoint, scaling)
         costs = hourly_costs(calls, deployment.hardware, most=most)
         print(f"costs, until it is deleted: {costs}")
-    question = f"Put {release.version} into service as {endpoint}?"
-    if needed and not (arguments.yes or calls.dry_run or ask(question)):
+    question: str | None = f"Put {release.version} into service as {endpoint}?"
+    if not needed:  # but more machines may be
+        question = question_of_scaling(calls, endpoint, scaling)
+    if question and not (arguments.yes or calls.dry_run or ask(question)):
         print("nothing was changed")
         return 1
     _make_parts(calls, deployment, found["EndpointConfigName"] if found else None)
@@ -142,7 +142,7 @@ def run(arguments: argparse.Namespace) -> int:
             found,
             config,
             instances=getattr(deployment.hardware, "count", None),
-            canary=canary_of(arguments),
+            canary=moves,
             keep_count=clear_scaling(calls, found, deployment.hardware, scaling),
         )
     if not calls.dry_run:

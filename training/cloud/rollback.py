@@ -19,6 +19,7 @@ from typing import Any
 from app.artifact import ArtifactError
 from training.cloud.asking import ask
 from training.cloud.calls import Calls
+from training.cloud.endpoint.alarms import error_share_of
 from training.cloud.endpoint.arguments import (
     add_canary,
     add_dry_run,
@@ -27,6 +28,7 @@ from training.cloud.endpoint.arguments import (
     add_yes,
     canary_of,
 )
+from training.cloud.endpoint.canary import unseen_failure
 from training.cloud.endpoint.costs import hourly_costs
 from training.cloud.endpoint.golden import check_golden
 from training.cloud.endpoint.releases import fetch_release
@@ -57,11 +59,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Roll back one endpoint; 1 when the user does not agree, or the model answers wrongly."""
-    calls, endpoint = Calls(arguments.dry_run), arguments.endpoint
+    calls, endpoint, moves = Calls(arguments.dry_run), arguments.endpoint, canary_of(arguments)
     found = find_endpoint(calls, endpoint)
     if calls.offline:
         # Two machines stand for those that there are.
-        wanted, moves = arguments.to or "CONFIG-BEFORE", canary_of(arguments)
+        wanted = arguments.to or "CONFIG-BEFORE"
         unseen = {"EndpointName": endpoint}
         update(calls, unseen, wanted, instances=2, canary=moves, keep_count=False)
         return 0
@@ -77,6 +79,10 @@ def run(arguments: argparse.Namespace) -> int:
     if needed:
         check_kind(calls, found, hardware, ", or name a config of machines with --to")
     print(f"{endpoint}: from {current} to {wanted}, {why}")
+    # Told and not refused: the limit was set by `deploy`, and going back should not wait for it.
+    limit = error_share_of(calls, endpoint) if needed else None
+    if limit is not None and (missed := unseen_failure(calls, found, hardware, moves, limit)):
+        print(missed)
     scaling = scaling_now(calls, endpoint)
     most = most_machines(calls, endpoint, scaling)
     print(f"costs, until it is deleted: {hourly_costs(calls, hardware, most=most)}")
@@ -89,7 +95,7 @@ def run(arguments: argparse.Namespace) -> int:
             found,
             wanted,
             instances=getattr(hardware, "count", None),
-            canary=canary_of(arguments),
+            canary=moves,
             keep_count=clear_scaling(calls, found, hardware, scaling),
         )
     if not calls.dry_run:

@@ -56,6 +56,27 @@ def test_deploy_asks_first(cloud, monkeypatch):
     assert cloud.left() == []
 
 
+def test_more_machines_than_there_are_are_asked_for_too(cloud, monkeypatch):
+    cloud.deploy("1")
+    arguments = ["deploy", "garments", MODEL, "--image", f"{IMAGE}:1", "--role", ROLE]
+    scaling = ["--max-instances", "40", "--invocations", "600"]
+    status, _, err = cloud.run(*arguments, *scaling)
+    assert (status, "give --yes" in err) == (2, True)
+    for answer, said, scales in (("n", 1, False), ("y", 0, True)):
+        monkeypatch.setattr("sys.stdin", Terminal(f"{answer}\n"))
+        status, out, _ = cloud.run(*arguments, *scaling)
+        assert status == said
+        assert "1 x ml.c5.xlarge, up to 40 with the load, by the hour" in out
+        question = "Scale garments with the load: 1 to 40 machines, 600 requests a minute for each?"
+        assert question in out
+        assert ("nothing was changed" in out) != scales
+        assert ("endpoint/garments/variant/AllTraffic" in cloud.left()) == scales
+    monkeypatch.setattr("sys.stdin", Terminal(""))
+    for same in ([], scaling):
+        status, out, _ = cloud.run(*arguments, *same)
+        assert (status, "?" in out) == (0, False), "nobody is asked where nothing changes"
+
+
 def test_a_dry_run_makes_nothing(cloud):
     status, out, _ = cloud.deploy("1", "--dry-run", "--max-instances", "3", "--invocations", "9")
 
@@ -97,6 +118,24 @@ def test_an_update_is_a_canary_under_alarms(cloud):
             "Alarms": [{"AlarmName": "garments-5xx"}, {"AlarmName": "garments-latency"}]
         },
     }
+
+
+def test_a_canary_that_no_alarm_would_see_fail_is_refused(cloud):
+    """Before anything is made; and the machines that scaling has set are what counts."""
+    cloud.deploy("1", "--instances", "8", "--max-instances", "9", "--invocations", "300")
+    there = cloud.left()
+    few = ["--instances", "8", "--canary-percent", "20", "--alarm-errors", "0.2"]
+    for more in ([], ["--dry-run"]):
+        status, out, err = cloud.deploy("2", *few, *more)
+        assert status == 2
+        assert "with --canary-percent 20, the canary is 1 of 8 machines and gets 12.5% of" in err
+        assert "goes off when more than 20.0% fail" in err
+        assert "Raise --canary-percent, or lower --alarm-errors" in err
+        assert (shown(out), cloud.left()) == ([], there)
+    assert cloud.deploy("2", *few, "--at-once")[0] == 0
+    fewer = ["--instances", "2", *few[2:]]
+    status, _, err = cloud.deploy("3", *fewer)
+    assert (status, "1 of 8 machines" in err) == (2, True)
 
 
 def test_one_machine_and_an_alarm_that_is_on(cloud):
@@ -205,6 +244,10 @@ def test_another_model_answers(cloud, tmp_path, capsys):
         (["--role", "arn:aws:iam::123456789012:role/Nobody"], "SageMaker may not use the role"),
         (["--instance-type", "ml.p3.16xlarge"], "a quota of this account is reached"),
         (["--max-instances", "2"], "needs --invocations"),
+        (["--min-instances", "4", "--invocations", "600"], "--min-instances needs --max-instances"),
+        (["--invocations", "600"], "--invocations needs --max-instances"),
+        (["--serverless", "--invocations", "600"], "serverless scales by itself: leave out --inv"),
+        (["--canary-minutes", "2"], "--canary-minutes 2 may be over before an alarm goes off"),
         (
             ["--instances", "3", "--max-instances", "2", "--invocations", "1"],
             "less than the 3 that there are at least",

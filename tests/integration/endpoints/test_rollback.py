@@ -72,6 +72,20 @@ def test_rollback_asks(cloud, monkeypatch):
     assert cloud.endpoint()["EndpointConfigName"] == current
 
 
+def test_rollback_tells_of_a_canary_that_no_alarm_would_see_fail(cloud):
+    """But goes on: `deploy` has set the limit, and going back should not wait for it."""
+    lax = ["--instances", "4", "--alarm-errors", "0.3", "--canary-percent", "50"]
+    cloud.deploy("1", *lax)
+    cloud.deploy("2", *lax)
+    status, out, _ = cloud.run("rollback", "garments", "--yes", "--canary-percent", "50")
+    assert (status, "not see the canary fail" in out) == (0, False)
+    cloud.deploy("2", *lax)
+    status, out, _ = cloud.run("rollback", "garments", "--yes")
+    assert status == 0
+    assert "the canary is 1 of 4 machines and gets 25.0% of the requests" in out
+    assert "goes off when more than 30.0% fail, so it would not see the canary fail" in out
+
+
 def test_rollback_to_what_is_gone(cloud):
     cloud.deploy("1")
     first = cloud.endpoint()["EndpointConfigName"]

@@ -8,6 +8,12 @@ from typing import Any
 from training.cloud.calls import Calls
 from training.cloud.endpoint.requests import TAG, VARIANT, Request
 
+PERIOD_SECONDS, PERIODS = 60, 2
+"""An alarm goes off after so many bad periods in a row."""
+
+LEAST_MINUTES = (PERIODS + 1) * PERIOD_SECONDS // 60
+"""Within these it goes off: AWS's periods do not begin when the errors do."""
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -33,8 +39,8 @@ def alarm_requests(endpoint: str, limits: Limits) -> list[Request]:
             {"Name": "EndpointName", "Value": endpoint},
             {"Name": "VariantName", "Value": VARIANT},
         ],
-        "Period": 60,
-        "EvaluationPeriods": 2,
+        "Period": PERIOD_SECONDS,
+        "EvaluationPeriods": PERIODS,
         "ComparisonOperator": "GreaterThanThreshold",
         # No requests are no errors.
         "TreatMissingData": "notBreaching",
@@ -67,6 +73,12 @@ def find_alarms(calls: Calls, endpoint: str) -> dict[str, dict[str, Any]]:
     names = {"AlarmNames": alarm_names(endpoint)}
     found = calls.find("cloudwatch", "DescribeAlarms", names, "looking at the alarms")
     return {alarm["AlarmName"]: alarm for alarm in (found or {}).get("MetricAlarms", [])}
+
+
+def error_share_of(calls: Calls, endpoint: str) -> float | None:
+    """Of the requests, above which the alarm that is there goes off; None where there is none."""
+    alarm = find_alarms(calls, endpoint).get(alarm_names(endpoint)[0])
+    return None if alarm is None else float(alarm["Threshold"])
 
 
 def set_alarms(calls: Calls, endpoint: str, limits: Limits) -> None:

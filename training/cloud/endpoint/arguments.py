@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 
+from training.cloud.endpoint.alarms import LEAST_MINUTES, Limits
 from training.cloud.endpoint.guardrails import Canary, Scaling
 from training.command import positive
 from training.errors import CloudError
@@ -72,10 +73,16 @@ def wanted_scaling(arguments: argparse.Namespace) -> Scaling | None:
         CloudError: the numbers make no sense together.
     """
     most, least = arguments.max_instances, arguments.min_instances or arguments.instances
-    if most is None:
+    flags = ("max_instances", "min_instances", "invocations")
+    given = [f"--{name.replace('_', '-')}" for name in flags if getattr(arguments, name)]
+    if not given:
         return None
     if arguments.serverless:
-        raise CloudError("serverless scales by itself: leave out --max-instances")
+        raise CloudError(f"serverless scales by itself: leave out {' and '.join(given)}")
+    if most is None:
+        raise CloudError(
+            f"{given[0]} needs --max-instances: without it, the number of machines is not scaled"
+        )
     if arguments.invocations is None:
         raise CloudError("--max-instances needs --invocations, which says when to scale")
     if least > most:
@@ -106,6 +113,25 @@ def add_timeout(parser: argparse.ArgumentParser, minutes: int) -> None:
     )
 
 
+def add_alarms(parser: argparse.ArgumentParser) -> None:
+    """Declare when the alarms go off."""
+    default = Limits()
+    parser.add_argument(
+        "--alarm-errors",
+        type=share,
+        default=default.error_share,
+        metavar="SHARE",
+        help="of requests with 5xx, from which on the alarm is on (default %(default)s)",
+    )
+    parser.add_argument(
+        "--alarm-latency",
+        type=float,
+        default=default.latency_ms,
+        metavar="MS",
+        help="that 95 %% of requests are to stay under (default %(default)s)",
+    )
+
+
 def add_canary(parser: argparse.ArgumentParser) -> None:
     """Declare how traffic moves to the new machines of an update."""
     default = Canary()
@@ -121,7 +147,7 @@ def add_canary(parser: argparse.ArgumentParser) -> None:
         "--canary-minutes",
         type=int,
         choices=range(1, 61),
-        metavar="1..60",
+        metavar=f"{LEAST_MINUTES}..60",
         default=default.wait_seconds // 60,
         help="how long the alarms watch it (default %(default)s)",
     )
@@ -131,7 +157,16 @@ def add_canary(parser: argparse.ArgumentParser) -> None:
 
 
 def canary_of(arguments: argparse.Namespace) -> Canary | None:
-    """What `add_canary` has read; None for all at once."""
+    """What `add_canary` has read; None for all at once.
+
+    Raises:
+        CloudError: it may be over before an alarm goes off.
+    """
     if arguments.at_once:
         return None
+    if arguments.canary_minutes < LEAST_MINUTES:
+        raise CloudError(
+            f"--canary-minutes {arguments.canary_minutes} may be over before an alarm goes off, "
+            f"which takes up to {LEAST_MINUTES} minutes: give {LEAST_MINUTES} or more, or --at-once"
+        )
     return Canary(arguments.canary_percent, arguments.canary_minutes * 60)

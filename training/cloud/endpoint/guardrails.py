@@ -19,6 +19,10 @@ class Canary:
     wait_seconds: int = 300
     """How long the alarms watch these, before the rest follows."""
 
+    def machines(self, instances: int) -> int:
+        """How many of the machines get traffic first; all of them where there is one."""
+        return max(1, instances * self.percent // 100)
+
 
 @dataclass(frozen=True)
 class Scaling:
@@ -59,8 +63,8 @@ def update_endpoint(
     routing: Request = {"Type": "ALL_AT_ONCE"}
     # A canary is half of the machines at most, so a single one cannot be.
     if canary and instances > 1:
-        size = max(1, instances * canary.percent // 100)
-        routing = {"Type": "CANARY", "CanarySize": {"Type": "INSTANCE_COUNT", "Value": size}}
+        size = {"Type": "INSTANCE_COUNT", "Value": canary.machines(instances)}
+        routing = {"Type": "CANARY", "CanarySize": size}
     wait = canary.wait_seconds if canary else 0
     request["DeploymentConfig"] = {
         "BlueGreenUpdatePolicy": {

@@ -6,6 +6,7 @@ from typing import Any
 
 from training.cloud.calls import Calls
 from training.cloud.endpoint.alarms import alarm_names, find_alarms
+from training.cloud.endpoint.canary import machines_after
 from training.cloud.endpoint.guardrails import Canary, update_endpoint
 from training.cloud.endpoint.requests import Instances, Serverless, create_endpoint, tags
 from training.cloud.endpoint.state import (
@@ -91,9 +92,7 @@ def update(
     puts things right.
     """
     endpoint = found["EndpointName"]
-    variants = found.get("ProductionVariants") or [{}]
-    if keep_count and instances is not None:
-        instances = variants[0].get("DesiredInstanceCount", instances)
+    instances = machines_after(found, instances, keep_count=keep_count)
     states = {name: alarm["StateValue"] for name, alarm in find_alarms(calls, endpoint).items()}
     # In a dry run they may not be there yet.
     names = alarm_names(endpoint) if calls.dry_run else list(states)

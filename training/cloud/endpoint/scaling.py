@@ -18,6 +18,13 @@ from training.errors import CloudError
 SERVICE = "application-autoscaling"
 
 
+def keeps_scaling(calls: Calls, found: dict[str, Any], hardware: Instances | Serverless) -> bool:
+    """Whether the endpoint scales, and may go on with that while it is updated."""
+    if scaling_of(calls, found["EndpointName"]) is None:
+        return False
+    return isinstance(hardware, Instances) and hardware.kind == _kind(calls, found)
+
+
 def clear_scaling(
     calls: Calls, found: dict[str, Any], hardware: Instances | Serverless, wanted: Scaling | None
 ) -> bool:
@@ -32,8 +39,7 @@ def clear_scaling(
     endpoint = found["EndpointName"]
     if scaling_of(calls, endpoint) is None:
         return False
-    config = find_config(calls, found["EndpointConfigName"]) or {"ProductionVariants": [{}]}
-    kind = config["ProductionVariants"][0].get("InstanceType")
+    kind = _kind(calls, found)
     if isinstance(hardware, Instances) and hardware.kind == kind:
         return True
     if isinstance(hardware, Instances) and wanted is None:
@@ -49,6 +55,13 @@ def remove_scaling(calls: Calls, endpoint: str) -> bool:
     """Deregister the endpoint's machines, and the policy with them; whether there was any."""
     target = scaling_target(endpoint)
     return calls.change(SERVICE, "DeregisterScalableTarget", target, "taking off the scaling")
+
+
+def question_of_scaling(calls: Calls, endpoint: str, wanted: Scaling | None) -> str | None:
+    """What to ask before `set_scaling`, which may cost money; None where it changes nothing."""
+    if wanted is None or told(scaling_of(calls, endpoint)) == told_of(wanted):
+        return None
+    return f"Scale {endpoint} with the load: {told_of(wanted)}?"
 
 
 def set_scaling(calls: Calls, endpoint: str, wanted: Scaling | None) -> None:
@@ -81,6 +94,12 @@ def most_machines(calls: Calls, endpoint: str, wanted: Scaling | None) -> int | 
         return wanted.most
     found = scaling_of(calls, endpoint)
     return int(found[0]["MaxCapacity"]) if found else None
+
+
+def _kind(calls: Calls, found: dict[str, Any]) -> Any:
+    """Of machine that the endpoint has; None where its config is gone, or it is serverless."""
+    config = find_config(calls, found["EndpointConfigName"]) or {"ProductionVariants": [{}]}
+    return config["ProductionVariants"][0].get("InstanceType")
 
 
 def _target_value(policies: list[dict[str, Any]]) -> float | None:
