@@ -72,6 +72,11 @@ def main(argv: list[str] | None = None) -> int:
     except (TrainingError, ArtifactError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except OSError as error:  # a disk that is full or read-only, a file without permission
+        reason = error.strerror or str(error) or type(error).__name__
+        about = f"{error.filename}: " if error.filename else ""
+        print(f"error: {about}{reason}", file=sys.stderr)
+        return 2
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,17 @@ def output_folder(text: str) -> Path:
     if path.exists() and not path.is_dir():
         raise argparse.ArgumentTypeError(f"{text} is a file: name a folder")
     return path
+
+
+def writable(folder: Path) -> None:
+    """Make a folder for what a command will write, and write to it, before the long work.
+
+    Raises:
+        OSError: it cannot be made, or nothing be written there.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder):
+        pass
 
 
 def output_file(text: str) -> Path:

@@ -16,6 +16,9 @@ from training.wording import percent
 SIGNIFICANT = 0.05
 """Below this p, a difference in accuracy is not put down to chance."""
 
+AS_FAST = 1.1
+"""Up to so many times as long counts as the same: a file and its copy may be timed 8 % apart."""
+
 
 class Effort(BaseModel):
     """What the training of an artifact took, in epochs and in seconds."""
@@ -93,6 +96,8 @@ def compare(
 ) -> Comparison:
     """Choose: of those that are not worse beyond chance, the fastest for one image.
 
+    Of those that are as fast up to `AS_FAST`, it is the most accurate.
+
     Worse than the one with the highest mean accuracy, by McNemar's test on all images together or
     on a source by itself: many easy images of one source must not hide what is lost on another.
     Several sources are several chances to err, so each is held to its part of `SIGNIFICANT`
@@ -123,7 +128,11 @@ def compare(
             evidence = _p(p_values[index]) + (" on all images" if len(right) > 1 else "")
         doubts.append(_Doubt(p_values[index], evidence))
     equal = [index for index, doubt in enumerate(doubts) if not doubt.evidence]
-    best = min(equal, key=lambda index: candidates[index].ratios[1])
+    least = min(candidates[index].ratios[1] for index in equal)
+    best = max(
+        (index for index in equal if candidates[index].ratios[1] <= least * AS_FAST),
+        key=lambda index: (candidates[index].accuracy, -candidates[index].ratios[1]),
+    )
     return Comparison(
         candidates=list(candidates),
         p_values=p_values,
@@ -155,23 +164,25 @@ def _verdict(
             f"{candidates[second].title}, and that is more than chance ({doubts[second].evidence})"
         )
         fastest = min(candidates, key=lambda other: other.ratios[1])
-        if fastest.ratios[1] < chosen.ratios[1]:
+        if fastest.ratios[1] * AS_FAST < chosen.ratios[1]:
             times = chosen.ratios[1] / fastest.ratios[1]
             why += f". It takes {times:.1f} times as long for an image as {fastest.title}"
     elif best == top:
         why = (
             f"it is the most accurate ({accuracy} {of_images}) and, of those that are as "
-            f"accurate up to chance, the fastest ({chosen.milliseconds[1]:.1f} ms for one image)"
+            f"accurate up to chance, none is faster by more than {percent(AS_FAST - 1, 0)} "
+            f"({chosen.milliseconds[1]:.1f} ms for one image)"
         )
     else:
         leader = candidates[top]
         times = leader.ratios[1] / chosen.ratios[1]
+        digits = 1 if times >= 2 else 2
         but = f"which chance can explain ({_p(doubts[best].p)})"
         if doubts[best].p < SIGNIFICANT:  # the other way round, or it would not be chosen
             but = "but of all images together this one gets more right"
         why = (
             f"{leader.title} is right on {percent(leader.accuracy, 2)} {of_images}, and this one "
-            f"on {accuracy}, {but}, while it is {times:.1f} times as fast for one image"
+            f"on {accuracy}, {but}, while it is {times:.{digits}f} times as fast for one image"
         )
     return f"{chosen.title} is the best: {why}."
 

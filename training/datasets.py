@@ -24,6 +24,7 @@ from app.artifact import CATEGORIES
 from app.errors import CorruptImage, ServiceError
 from app.images import decode
 from training.errors import DataError
+from training.listing import refuse_undecodable, tree_files
 from training.networks import INPUT_SIZE, letterbox
 
 OTHER = "other"
@@ -38,10 +39,14 @@ MAX_PIXELS = 100_000_000
 
 @dataclass(frozen=True)
 class ImageFile:
-    """One file of an ImageFolder: its path below the root, and the folder that is its class."""
+    """One file of an ImageFolder: its path below the root, and the folder that is its class.
+
+    `member` is what the tree or zip itself calls it, which may begin with `./`.
+    """
 
     name: str
     folder: str
+    member: str
 
 
 @dataclass(frozen=True)
@@ -71,10 +76,10 @@ class ImageFolder:
         """
         if self.archive is not None:
             try:
-                return self.archive.read(file.name)
+                return self.archive.read(file.member)
             except (zipfile.BadZipFile, zlib.error, EOFError) as error:
                 raise CorruptImage(f"The zip is damaged there ({error}).") from error
-        return (self.path / file.name).read_bytes()
+        return (self.path / file.member).read_bytes()
 
 
 @dataclass(frozen=True)
@@ -101,28 +106,30 @@ def open_images(path: Path) -> ImageFolder:
     """List the images of an ImageFolder tree or zip.
 
     Raises:
-        DataError: there is nothing there, no zip, or no image in a class folder.
+        DataError: there is nothing there, no zip, no image in a class folder, a link to nothing,
+            or a name that is not UTF-8.
     """
+    refuse_undecodable(path.parent, path.name)
     if path.is_dir():
         archive = None
-        members = [file.relative_to(path) for file in path.rglob("*") if file.is_file()]
+        members = tree_files(path)
     elif path.is_file():
         try:
             archive = zipfile.ZipFile(path)
         except zipfile.BadZipFile as error:
             raise DataError(f"{path} is neither a folder nor a zip of images: {error}") from error
-        members = [Path(name) for name in archive.namelist() if not name.endswith("/")]
+        members = [name for name in archive.namelist() if not name.endswith("/")]
     else:
         raise DataError(f"{path} does not exist: expected a folder or a zip of CLASS/NAME images")
     files, unread = [], []
-    for member in sorted(members):
-        if len(member.parts) < 2 or member.parts[0].startswith((".", "__MACOSX")):
+    for file, member in sorted((PurePosixPath(member), member) for member in members):
+        if len(file.parts) < 2 or file.parts[0].startswith((".", "__MACOSX")):
             continue
-        name = PurePosixPath(*member.parts).as_posix()
-        if member.suffix.lower() in SUFFIXES:
-            files.append(ImageFile(name, member.parts[-2]))
-        elif not member.name.startswith("."):
-            unread.append(name)
+        refuse_undecodable(path, file.as_posix())
+        if file.suffix.lower() in SUFFIXES:
+            files.append(ImageFile(file.as_posix(), file.parts[-2], member))
+        elif not file.name.startswith("."):
+            unread.append(file.as_posix())
     if not files:
         instead = f", but {unread_files(unread)}" if unread else ""
         raise DataError(

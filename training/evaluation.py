@@ -17,6 +17,7 @@ from training.metrics import ClassFigures, Confusion, Integers
 from training.prediction import Predictions
 from training.reliability import CalibrationBin, calibration_error_by_chance, reliability
 from training.significance import Interval, wilson_interval
+from training.wording import percent
 
 
 class _Frozen(BaseModel):
@@ -178,6 +179,15 @@ def measure(
         others_accepted=shown(most_garment[(~ours & ~rejected)[most_garment]] if rejects else []),
         refused_garments=shown(most_garment[::-1][(ours & rejected)[most_garment[::-1]]]),
     )
+
+
+def without_garments(artifact: Artifact, source: str, predictions: Predictions) -> str:
+    """What can be said of a source of other things alone: no figure of garments."""
+    rejected = metrics.is_rejected(predictions.answers, artifact.card.calibration)
+    told = f"{source}: {len(rejected):,} images of other things and no garment: not in the report"
+    if not artifact.card.can_reject:
+        return f"{told}; the model cannot tell them from garments"
+    return f"{told}; {rejected.sum():,} of them ({percent(float(rejected.mean()))}) are refused"
 
 
 def _intervals(figures: Figures, refused: int | None) -> Intervals:

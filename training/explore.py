@@ -13,7 +13,7 @@ import argparse
 from itertools import combinations
 from pathlib import Path
 
-from training.command import command_line, output_folder, positive
+from training.command import command_line, output_folder, positive, writable
 from training.datasets import FOLDERS, find_splits
 from training.exploration import Duplicate, Exploration, split_facts
 from training.findings import findings, texts
@@ -41,17 +41,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Explore; prints the findings."""
-    surveys = [
-        survey(split, path, arguments.sample) for split, path in find_splits(arguments.data).items()
-    ]
+    splits = find_splits(arguments.data)
+    output: Path = arguments.output
+    writable(output)  # before a long reading
+    surveys = [survey(split, path, arguments.sample) for split, path in splits.items()]
     exploration = Exploration(
         data=arguments.data.resolve().name,
         splits={survey.split: split_facts(survey) for survey in surveys},
         duplicates=duplicates(surveys),
     )
     found = findings(exploration)
-    output: Path = arguments.output
-    output.mkdir(parents=True, exist_ok=True)
     (output / "explore.json").write_text(exploration.model_dump_json(indent=1) + "\n")
     page = output / "explore.html"
     write_report(explore_report(exploration, surveys, found, command_line()), page)

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from app.artifact import CATEGORIES
 from training.datasets import FOLDERS, OTHER
 from training.exploration import Exploration, SplitFacts
+from training.leaks import leaks
 from training.networks import INPUT_SIZE
 from training.reports.page import Finding
 from training.rules import MAX_CLASS_RATIO
-from training.wording import percent
+from training.wording import image_count
 
 SHIFT = 0.25
 """Splits whose mean brightness differs by more than this share of its deviation are unlike."""
@@ -19,7 +20,7 @@ SHIFT = 0.25
 def findings(exploration: Exploration) -> list[Finding]:
     """What was found and what training does about it, in words."""
     splits = exploration.splits
-    found = [*_balance(splits), *_classes(splits), *_duplicates(exploration), *_files(splits)]
+    found = [*_balance(splits), *_classes(splits), *leaks(exploration), *_files(splits)]
     return found + _pixels(splits)
 
 
@@ -99,42 +100,6 @@ def _classes(splits: dict[str, SplitFacts]) -> list[Finding]:
     return found
 
 
-def _duplicates(exploration: Exploration) -> list[Finding]:
-    splits = exploration.splits
-    if len(splits) < 2:
-        return []
-    if not exploration.duplicates:
-        return [Finding("good", "No image of one split is a near-duplicate of one in another.")]
-    found = []
-    for first, second in sorted({(d.first_split, d.second_split) for d in exploration.duplicates}):
-        pairs = [
-            pair
-            for pair in exploration.duplicates
-            if (pair.first_split, pair.second_split) == (first, second)
-        ]
-        share = len(pairs) / splits[first].looked_at
-        found.append(
-            Finding(
-                "warning" if share > 0.01 else "note",
-                f"{_images(len(pairs))} of {first} ({percent(share, 2)}) "
-                f"{'has' if len(pairs) == 1 else 'have'} a near-duplicate in {second}.",
-                "Training keeps them. By having seen them, a model can gain at most "
-                f"{share * 100:.2f} points of accuracy on {first}.",
-            )
-        )
-    torn = [pair for pair in exploration.duplicates if pair.first_class != pair.second_class]
-    if torn:
-        found.append(
-            Finding(
-                "warning",
-                f"{len(torn):,} of these pairs {'carries' if len(torn) == 1 else 'carry'} two "
-                "different classes.",
-                "At least one label of each is wrong or arguable: look at them below.",
-            )
-        )
-    return found
-
-
 def _files(splits: dict[str, SplitFacts]) -> list[Finding]:
     found = []
     blank = sum(len(facts.blank) for facts in splits.values())
@@ -152,7 +117,7 @@ def _files(splits: dict[str, SplitFacts]) -> list[Finding]:
     ):
         if names:
             listed = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
-            found.append(Finding("warning", f"{_images(len(names))} {kind}: {listed}.", action))
+            found.append(Finding("warning", f"{image_count(len(names))} {kind}: {listed}.", action))
     return found
 
 
@@ -211,10 +176,6 @@ def _shifts(splits: dict[str, SplitFacts]) -> list[Finding]:
                 )
             )
     return found
-
-
-def _images(count: int) -> str:
-    return f"{count:,} image" + ("" if count == 1 else "s")
 
 
 def _plain(value: float) -> str:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
-from app.errors import ImageError
+from app.errors import ServiceError
 from app.images import decode
 from training.datasets import FOLDERS, MAX_PIXELS, ImageFile, ImageFolder, class_ids, open_images
 from training.networks import letterbox
@@ -94,10 +94,10 @@ def survey(split: str, path: Path, sample: int | None, seed: int = 0) -> Survey:
     seen: list[Seen] = []
     damaged: list[str] = []
 
-    def look(file: ImageFile) -> Seen | ImageError:
+    def look(file: ImageFile) -> Seen | ServiceError:
         try:
             return _look(folder.read(file))
-        except ImageError as error:
+        except ServiceError as error:  # also that a file is empty
             return error
 
     with ThreadPoolExecutor(max_workers=4) as pool:
@@ -106,7 +106,7 @@ def survey(split: str, path: Path, sample: int | None, seed: int = 0) -> Survey:
             files, tqdm(looks, f"looking at {split}", len(files), unit="img", disable=None),
             strict=True,
         ):  # fmt: skip
-            if isinstance(result, ImageError):
+            if isinstance(result, ServiceError):
                 damaged.append(f"{file.name}: {result}".rstrip("."))
                 continue
             sums[ids[file.folder]] += result.letterboxed

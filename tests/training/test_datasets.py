@@ -1,3 +1,5 @@
+import os
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -62,6 +64,37 @@ def test_what_is_not_there_is_told(
 
     with pytest.raises(DataError, match=problem):
         open_images(tmp_path / "photos")
+
+
+def test_a_zip_may_begin_its_names_with_a_dot(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "photos.zip", "w") as archive:
+        archive.writestr("./Coat/1.png", png(striped(4, 1)))
+
+    assert load_split(tmp_path / "photos.zip").names == ["Coat/1.png"]
+
+
+def test_links_to_folders_are_followed_but_not_in_circles(
+    make_tree: Callable[..., Path],
+) -> None:
+    tree, elsewhere = make_tree("photos", {"Bag": 1}), make_tree("elsewhere", {"Coat": 1})
+    (tree / "Coat").symlink_to(elsewhere / "Coat")
+    (tree / "Bag" / "again").symlink_to(tree)
+    (elsewhere / "Coat" / "back").symlink_to(elsewhere / "Coat")
+
+    assert [file.name for file in open_images(tree).files] == ["Bag/000.png", "Coat/000.png"]
+    (tree / "Dress").symlink_to(elsewhere / "Dress")
+    with pytest.raises(DataError, match=r"photos/Dress is a link to what is not there"):
+        open_images(tree)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere names have to be Unicode")
+def test_a_name_that_is_not_utf8_is_refused(make_tree: Callable[..., Path]) -> None:
+    tree = make_tree("photos", {"Coat": 1})
+    (tree / "Coat/000.png").rename(tree / os.fsdecode(b"Coat/M\xfctze.png"))
+
+    with pytest.raises(DataError) as caught:
+        open_images(tree)
+    assert str(caught.value) == f"{tree}: the name Coat/M\\xfctze.png is not UTF-8: rename it"
 
 
 def test_a_damaged_image_is_named(make_tree: Callable[..., Path]) -> None:

@@ -262,6 +262,35 @@ def test_without_a_mistake_there_is_no_picture_of_any(evaluate, model, shop, tmp
     assert "data:image/webp" not in page
 
 
+@pytest.mark.parametrize(
+    ("rejects", "told"),
+    [(True, "1 of them (50.0 %) are refused"), (False, "cannot tell them from garments")],
+)
+def test_a_source_of_other_things_alone_does_not_stop_the_rest(
+    rejects, told, evaluate, read, shop, tmp_path, capsys
+) -> None:
+    model = save_grey_model(tmp_path / "model.pt", rejects=rejects)
+    add_grey_image(tmp_path / "things" / "test", "other", "a.png")
+    add_grey_image(tmp_path / "things" / "test", "other", "coat.png", level_of(4))
+    assert evaluate(model, shop, tmp_path / "things", more=("--require-accuracy", "0.9")) == 0
+    assert [entry.source for entry in read()] == ["shop"]
+    line = next(line for line in capsys.readouterr().out.splitlines() if "things:" in line)
+    assert line.startswith("things: 2 images of other things and no garment: not in the report")
+    assert line.endswith(told)
+    required = ("--require-accuracy", "things=0.9")
+    assert evaluate(model, shop, tmp_path / "things", more=required) == 1
+    assert "things: without garments there is no accuracy" in capsys.readouterr().err
+
+
+def test_an_output_that_cannot_be_written_is_told_before_the_reading(
+    model, shop, tmp_path, capsys, monkeypatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setattr("training.evaluate.load_split", lambda path: pytest.fail("it was read"))
+    assert run(model, tmp_path / "file" / "out", (shop,)) == 2
+    assert capsys.readouterr().err == f"error: {tmp_path}/file/out: Not a directory\n"
+
+
 def test_what_cannot_be_measured_is_told(evaluate, model, tmp_path, capsys) -> None:
     others = tmp_path / "others"
     add_grey_image(others / "test", "other", "a.png")
@@ -269,4 +298,4 @@ def test_what_cannot_be_measured_is_told(evaluate, model, tmp_path, capsys) -> N
     assert "no image of the ten categories" in capsys.readouterr().err
     assert evaluate(tmp_path / "none.pt", others) == 2
     assert "cannot be read as an artifact" in capsys.readouterr().err
-    assert not (tmp_path / "out").exists()
+    assert not list((tmp_path / "out").iterdir())

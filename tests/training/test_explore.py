@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -110,6 +111,42 @@ def test_a_sample_counts_all_and_looks_at_some(data: Path, tmp_path: Path) -> No
     told = explore(data, tmp_path / "out", "--sample", "12")["splits"]["train"]
     assert sum(told["counts"].values()) == 40
     assert told["looked_at"] == 12
+
+
+def test_a_sample_does_not_make_little_of_copies(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for file in (data / "train").rglob("*.png"):
+        write(Image.open(file), data / "test" / file.parent.name / f"copy-{file.name}")
+    explore(data, tmp_path / "out", "--sample", "25")
+    told = next(line for line in capsys.readouterr().out.splitlines() if "near-dup" in line)
+    assert re.match(r"warning: \d+ images of test have a near-duplicate in train among", told)
+    assert "more are to be expected" in told
+    assert "at most" not in told
+    explore(data, tmp_path / "out", "--sample", "1")
+    printed = capsys.readouterr().out
+    assert "note: Among the sampled images, none is a near-duplicate" in printed
+    assert "good: No image" not in printed
+
+
+def test_copies_in_valid_and_test_are_not_said_to_be_trained_on(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for file in (data / "test").rglob("*.png"):
+        write(Image.open(file), data / "valid" / file.parent.name / file.name)
+    explore(data, tmp_path / "out")
+    printed = capsys.readouterr().out
+    assert "10 images of test (100.00 %) have a near-duplicate in valid." in printed
+    assert "What is fitted to valid may look better on test than it is." in printed
+    assert "By having seen them" not in printed
+
+
+def test_an_empty_file_is_told_and_does_not_stop_it(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (data / "train" / "Bag" / "empty.jpg").write_bytes(b"")
+    explore(data, tmp_path / "out")
+    assert "1 image cannot be read: train/Bag/empty.jpg" in capsys.readouterr().out
 
 
 def test_missing_classes_and_splits_are_told(

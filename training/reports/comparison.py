@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from training.comparison import SIGNIFICANT, Candidate, Comparison
+from training.comparison import AS_FAST, SIGNIFICANT, Candidate, Comparison
 from training.reports.page import (
     Fact,
     Finding,
@@ -49,7 +49,9 @@ def compare_report(comparison: Comparison, picture: bytes, command: str) -> Repo
 def _how_it_was_chosen() -> Text:
     return Text(
         "The choice: of the artifacts that are not worse beyond chance than the one with the "
-        "highest accuracy (the mean over the sources), the one that is fastest for one image. "
+        "highest accuracy (the mean over the sources), the one that is fastest for one image; "
+        f"times that differ by up to {percent(AS_FAST - 1, 0)} count as the same, and of these "
+        "the most accurate is chosen. "
         "Worse beyond chance is one that gets fewer images right by McNemar's exact test on the "
         f"same images: on all of them with a p under {SIGNIFICANT:g}, or on those of one source "
         f"with a p under {SIGNIFICANT:g} divided by the number of sources."
