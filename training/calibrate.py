@@ -8,12 +8,15 @@ background (`GarmentModel.backgrounds`), so everything is fitted for each backgr
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from app.artifact import BACKGROUNDS, CATEGORIES, Background, Calibration
+from training.networks import confidences
+from training.temperature import fit_temperature
 
 ACCEPTED_ACCURACY = 0.98
 """How often the answers that no person needs to look at are to be right."""
@@ -25,48 +28,47 @@ REVIEW_MARGIN = 0.1
 """First and second closer than this are nearly a tie, whatever the confidence."""
 
 MIN_IMAGES = 100
-"""With fewer garments (or other things) of a background, it takes the limits of all images."""
+"""With fewer garments (or other things) of a background, it takes the limits of all images, or
+keeps those that it had; with fewer in all, the confidences stay as the network gives them."""
 
 OTHER = len(CATEGORIES)
 
 
-def fit_temperature(logits: Tensor, labels: Tensor) -> float:
-    """The number that the logits are divided by for the least loss.
+class Support(NamedTuple):
+    """How many images of a background there are to fit on."""
 
-    Source: Guo et al., "On Calibration of Modern Neural Networks", 2017.
+    garments: int
+    others: int
 
-    Args:
-        logits: float `[N, C]`.
-        labels: int64 `[N]`.
-    """
-    # Optimised as a logarithm, so that it stays above zero.
-    logarithm = torch.zeros((), requires_grad=True)
-    optimizer = torch.optim.LBFGS([logarithm], max_iter=100, line_search_fn="strong_wolfe")
-    logits = logits.detach().float()
 
-    def closure() -> Tensor:
-        optimizer.zero_grad()
-        loss = F.cross_entropy(logits / logarithm.exp(), labels)
-        loss.backward()
-        return loss
-
-    optimizer.step(closure)
-    return float(logarithm.detach().exp().clamp(0.05, 20))
+def support(labels: Tensor, backgrounds: Tensor) -> dict[Background, Support]:
+    """What there is of each background, by labels and places in `BACKGROUNDS`, int64 `[N]`."""
+    return {
+        background: Support(
+            int(((backgrounds == index) & (labels < OTHER)).sum()),
+            int(((backgrounds == index) & (labels == OTHER)).sum()),
+        )
+        for index, background in enumerate(BACKGROUNDS)
+    }
 
 
 def review_confidence(confidence: Tensor, right: Tensor) -> float:
     """The least confidence from which on the answers are right often enough.
 
+    1 where there is none: as `confidences` gives no 1, every answer is then for review.
+
     Args:
         confidence: float `[N]`, of each answer.
         right: bool `[N]`, whether it was right.
     """
-    order = confidence.argsort(descending=True)
+    ordered, order = confidence.sort(descending=True)
     accuracy = right[order].double().cumsum(0) / torch.arange(1, len(order) + 1)
-    enough = (accuracy >= ACCEPTED_ACCURACY).nonzero()
+    # Of equal confidences a limit takes all or none.
+    is_last = torch.cat([ordered[:-1] != ordered[1:], torch.tensor([True])])
+    enough = ((accuracy >= ACCEPTED_ACCURACY) & is_last).nonzero()
     if len(enough) == 0:
         return 1.0
-    return float(confidence[order][enough[-1]])
+    return float(ordered[enough[-1]])
 
 
 def conformal_threshold(true_probability: Tensor) -> float:
@@ -104,51 +106,69 @@ def garment_threshold(garment: Tensor, is_garment: Tensor) -> float:
     return float((ends[last] + following) / 2)
 
 
-def calibrate(logits: Tensor, labels: Tensor, backgrounds: Tensor) -> dict[Background, Calibration]:
+def calibrate(
+    logits: Tensor,
+    labels: Tensor,
+    backgrounds: Tensor,
+    before: Mapping[Background, Calibration] | None = None,
+) -> dict[Background, Calibration]:
     """Fit everything that the artifact carries about its own certainty.
 
     Args:
         logits: float `[N, 10]`, or `[N, 11]` with `other` last.
         labels: int64 `[N]`.
         backgrounds: int64 `[N]`, places in `BACKGROUNDS`.
+        before: what an artifact with this network carries; what these images say nothing about is
+            kept of it.
     """
     fitted = {}
-    for index, background in enumerate(BACKGROUNDS):
-        ours, others = labels < OTHER, labels == OTHER
+    ours = labels < OTHER
+    for index, (background, there) in enumerate(support(labels, backgrounds).items()):
         here = backgrounds == index
-        garments = ours & here if int((ours & here).sum()) >= MIN_IMAGES else ours
-        both = here & (ours | others)
-        enough = min(int((both & ours).sum()), int((both & others).sum())) >= MIN_IMAGES
-        fitted[background] = _fit(
-            logits[garments],
-            labels[garments],
-            logits[both] if enough else logits,
-            labels[both] if enough else labels,
-            int((ours & here).sum()),
+        enough = there.garments >= MIN_IMAGES
+        if before is not None and not enough:
+            fitted[background] = before[background]
+            continue
+        garments = ours & here if enough else ours
+        of_garments = _fit(logits[garments][:, :OTHER], labels[garments], there.garments)
+        both = min(there) >= MIN_IMAGES
+        if before is not None and not both:
+            # The two go together, and depend on the network's outputs alone: not on `temperature`.
+            kept = before[background]
+            temperature, threshold = kept.garment_temperature, kept.garment_threshold
+        else:
+            chosen = here if both else torch.ones_like(here)
+            temperature, threshold = _fit_garment(logits[chosen], labels[chosen])
+        fitted[background] = of_garments.model_copy(
+            update={"garment_temperature": temperature, "garment_threshold": threshold}
         )
     return fitted
 
 
-def _fit(
-    logits: Tensor, labels: Tensor, all_logits: Tensor, all_labels: Tensor, images: int
-) -> Calibration:
-    """From garments alone, and from garments and other things."""
-    temperature = fit_temperature(logits[:, :OTHER], labels)
-    probabilities = (logits[:, :OTHER].float() / temperature).softmax(dim=1)
+def _temperature(logits: Tensor, labels: Tensor) -> float:
+    return fit_temperature(logits, labels) if len(labels) >= MIN_IMAGES else 1.0
+
+
+def _fit(logits: Tensor, labels: Tensor, images: int) -> Calibration:
+    """What is told of the ten categories, from logits `[N, 10]` of garments alone."""
+    temperature = _temperature(logits, labels)
+    probabilities = confidences(logits, torch.tensor(temperature))
     confidence, answer = probabilities.max(dim=1)
-    garment_temperature, threshold = 1.0, None
-    if all_logits.shape[1] > OTHER:
-        garment_temperature = fit_temperature(all_logits, all_labels)
-        garment = 1 - (all_logits.float() / garment_temperature).softmax(dim=1)[:, OTHER]
-        is_garment = all_labels < OTHER
-        both = bool(is_garment.any() and (~is_garment).any())
-        threshold = garment_threshold(garment, is_garment) if both else 0.5
     return Calibration(
         temperature=temperature,
-        garment_temperature=garment_temperature,
         review_confidence=review_confidence(confidence, answer == labels),
         review_margin=REVIEW_MARGIN,
-        garment_threshold=threshold,
         conformal_threshold=conformal_threshold(probabilities.gather(1, labels[:, None])[:, 0]),
         images=images,
     )
+
+
+def _fit_garment(logits: Tensor, labels: Tensor) -> tuple[float, float | None]:
+    """Temperature and threshold of being a garment, from garments and other things."""
+    if logits.shape[1] == OTHER:
+        return 1.0, None
+    temperature = _temperature(logits, labels)
+    garment = 1 - (logits.float() / temperature).softmax(dim=1)[:, OTHER]
+    is_garment = labels < OTHER
+    both = bool(is_garment.any() and (~is_garment).any())
+    return temperature, garment_threshold(garment, is_garment) if both else 0.5

@@ -8,11 +8,22 @@ from datetime import UTC, datetime
 
 from app.artifact import CATEGORIES, Background, Calibration, DataSource, Figures, ModelCard
 from training import fashion_mnist
-from training.calibrate import MIN_IMAGES
+from training.calibrate import MIN_IMAGES, Support
 from training.networks import INPUT_SIZE, Architecture
 
 MISTAKES_NAMED = 3
 """How many of a source's commonest confusions the card names."""
+
+GUESS = (
+    "How well it tells that an image shows no garment was not measured, and its limit for that is "
+    "a guess: no valid split has such images."
+)
+
+AGAIN = "It was calibrated again after its training, on "
+"""How the line begins that names the data of a later calibration, with its licence."""
+
+KEPT = "kept from version"
+"""What the lines say of all that the later data had too few images for."""
 
 Hyperparameters = dict[str, str | int | float | bool | None]
 
@@ -28,17 +39,27 @@ class Provenance:
     sources: list[DataSource]
 
 
+@dataclass(frozen=True)
+class Recalibration:
+    """What is told of an artifact that is calibrated once more: its card, and the data."""
+
+    before: ModelCard
+    data: list[DataSource]
+    """With how many images of the valid split."""
+
+
 def model_card(
     told: Provenance,
     parameters: int,
     calibration: dict[Background, Calibration],
     figures: dict[str, Figures],
-    others: int,
+    support: Mapping[Background, Support],
+    again: Recalibration | None = None,
 ) -> ModelCard:
     """The card of a network with `parameters` weights.
 
     `figures` are by source and split, such as `home/valid`; the weak points are read off valid.
-    `others` is how many images of other things it was calibrated on.
+    `support` is what it was calibrated on.
     """
     return ModelCard(
         name=f"garment-{told.architecture}",
@@ -53,7 +74,7 @@ def model_card(
         sources=told.sources,
         figures=figures,
         calibration=calibration,
-        limitations=_limitations(told, calibration, figures, others),
+        limitations=_limitations(told, calibration, figures, support, again),
     )
 
 
@@ -61,22 +82,26 @@ def _limitations(
     told: Provenance,
     calibration: Mapping[Background, Calibration],
     figures: Mapping[str, Figures],
-    others: int,
+    support: Mapping[Background, Support],
+    again: Recalibration | None,
 ) -> list[str]:
     """What the model is bad at, in sentences."""
     valid = {name: one for name, one in figures.items() if name.endswith("/valid")}
     lines = [line for name, measured in valid.items() for line in _confusions(name, measured)]
     if any(part.garment_threshold is None for part in calibration.values()):
         lines.append("It cannot tell that an image shows no garment: it names one of the ten.")
-    elif others == 0:
-        lines.append(
-            "How well it tells that an image shows no garment was not measured, and its limit for "
-            "that is a guess: no valid split has such images."
-        )
+    elif again is None and not any(there.others for there in support.values()):
+        lines.append(GUESS)
+    if again is None:
+        lines += _few(support)
+    else:
+        lines += _calibrated_again(again, support)
     lines += [
-        line for background, fitted in calibration.items() for line in _unfitted(background, fitted)
+        f"Its sets of labels for images {_PLACES[background]} hold all ten: too few to fit them."
+        for background, fitted in calibration.items()
+        if fitted.conformal_threshold == 0
     ]
-    if [source.name for source in told.sources] == [fashion_mnist.TITLE]:
+    if {source.name for source in told.sources} == {fashion_mnist.TITLE}:
         lines.append(
             "It has seen Fashion-MNIST alone, small grey pictures on black: it is often wrong on "
             "colour photos."
@@ -86,18 +111,58 @@ def _limitations(
     return lines
 
 
-def _unfitted(background: Background, fitted: Calibration) -> list[str]:
-    """Limits of a background that few images, or none, stand behind."""
-    place = "on any other background" if background == "scene" else f"on {background}"
+_PLACES: dict[Background, str] = {
+    "white": "on white",
+    "black": "on black",
+    "scene": "on any other background",
+}
+
+
+def _few(support: Mapping[Background, Support]) -> list[str]:
+    """Limits that few images of their background, or none, stand behind."""
+    garments = sum(there.garments for there in support.values())
     lines = []
-    if fitted.images < MIN_IMAGES:
+    if garments < MIN_IMAGES:
         lines.append(
-            f"Its confidence and limits for images {place} are those for all images: the valid "
-            f"splits have {fitted.images} garments there, and {MIN_IMAGES} would be needed."
+            f"Its confidence is as the network gives it: the valid splits have {garments} "
+            f"garments to calibrate it on, and {MIN_IMAGES} would be needed."
         )
-    if fitted.conformal_threshold == 0:
-        lines.append(f"Its sets of labels for images {place} hold all ten: too few to fit them.")
+    lines += [
+        f"Its confidence and limits for images {_PLACES[background]} are those for all images: the "
+        f"valid splits have {there.garments} garments there, and {MIN_IMAGES} would be needed."
+        for background, there in support.items()
+        if there.garments < MIN_IMAGES
+    ]
     return lines
+
+
+def _calibrated_again(again: Recalibration, support: Mapping[Background, Support]) -> list[str]:
+    """The data of the later calibration, and what it had too few images for."""
+    before = again.before
+    of = f"{KEPT} {before.version}"
+    kept = []
+    for background, there in support.items():
+        place = _PLACES[background]
+        had = before.calibration[background].images
+        if there.garments < MIN_IMAGES:
+            stands = f"fitted on {had:,} garments there" if had >= MIN_IMAGES else "for all images"
+            kept.append(
+                f"Its confidence and limits for images {place} are {of} ({stands}): the later data "
+                f"has {there.garments} garments there, and {MIN_IMAGES} would be needed."
+            )
+        elif before.can_reject and there.others < MIN_IMAGES:
+            kept.append(
+                f"How it tells garments from other things {place} is {of}: the later data has "
+                f"{there.others} other things there, and {MIN_IMAGES} would be needed."
+            )
+    # What is kept may be a guess, or rest on data that only that card names.
+    earlier = [line for line in before.limitations if line.startswith(AGAIN) or line == GUESS]
+    data = ", ".join(
+        f"{source.name} (licence: {source.licence}{f', {source.url}' if source.url else ''}; "
+        f"{source.images:,} images)"
+        for source in again.data
+    )
+    return list(dict.fromkeys([*(earlier if kept else []), f"{AGAIN}{data}.", *kept]))
 
 
 def _confusions(name: str, measured: Figures) -> list[str]:

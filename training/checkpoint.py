@@ -50,6 +50,23 @@ def load(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
     return state
 
 
+def check_unused(folder: Path, flag: str) -> None:
+    """A new run writes no checkpoint over that of another, whether it has ended or not.
+
+    Args:
+        folder: for the checkpoint.
+        flag: which names another one.
+
+    Raises:
+        CheckpointError: there is a checkpoint.
+    """
+    if (folder / FILE).exists():
+        raise CheckpointError(
+            f"{folder} holds the checkpoint of another run: --resume goes on with it; or name "
+            f"another {flag}"
+        )
+
+
 def check_same_run(path: Path, theirs: dict[str, Any], ours: dict[str, Any]) -> None:
     """A run is resumed with the hyperparameters that it began with.
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.artifact import CATEGORIES, open_artifact
+from training import child
 from training.command import command_line, output_folder, positive
 from training.comparison import Candidate, Comparison, Effort, compare
 from training.datasets import SPLITS, load_split
@@ -32,6 +32,7 @@ from training.reports import plots
 from training.reports.comparison import compare_report
 from training.reports.page import write_report
 from training.speed import hardware, measure_speed
+from training.train import INTERRUPTED
 from training.wording import percent
 
 __all__ = ["add_arguments", "run"]
@@ -80,7 +81,10 @@ def run(arguments: argparse.Namespace) -> int:
         for architecture in ARCHITECTURES:
             folder = output / architecture
             extra = ["--epochs", str(arguments.epochs)] if arguments.epochs else []
-            status = _train(architecture, arguments.data, folder, [*extra, *arguments.models])
+            status = child.train(architecture, arguments.data, folder, [*extra, *arguments.models])
+            if status == INTERRUPTED:
+                print("the same command with --resume after -- goes on")
+                return status
             if status:
                 print(f"error: training {architecture} failed, see above", file=sys.stderr)
                 return status
@@ -111,15 +115,6 @@ def run(arguments: argparse.Namespace) -> int:
     print(table(comparison))
     print(f"\nreport: {page}")
     return 0
-
-
-def _train(architecture: str, data: Sequence[Path], output: Path, extra: Sequence[str]) -> int:
-    command = [sys.executable, "-m", "training", "train", "--architecture", architecture]
-    for folder in data:
-        command += ["--data", str(folder)]
-    command += ["--output", str(output), *extra]
-    print(f"training {architecture}: {' '.join(command[1:])}", flush=True)
-    return subprocess.run(command, check=False).returncode  # noqa: S603  # our own command
 
 
 def _compare(

@@ -20,17 +20,18 @@ IMAGENET = DataSource(
 )
 
 
-def data_source(name: str, splits: Mapping[str, Path]) -> DataSource:
+def data_source(name: str, splits: Mapping[str, Path], split: str = "train") -> DataSource:
     """Who made the data, from the prepared.json that `prepare` left beside the splits.
 
+    `split` is the one whose images are counted: `valid`, where a model is calibrated on them.
+
     Raises:
-        DataError: there is no train split.
+        DataError: there is no such split.
     """
-    if "train" not in splits:
-        raise DataError(f"{name} has no 'train' split, which says what the model has learnt from")
-    images = len(open_images(splits["train"]).files)
-    folder = splits["train"].parent
-    told = folder / "prepared.json"
+    if split not in splits:
+        raise DataError(f"{name} has no {split!r} split, which says what the model has learnt from")
+    images = len(open_images(splits[split]).files)
+    told = splits[split].parent / "prepared.json"
     source = json.loads(told.read_text()) if told.exists() else {}
     return DataSource(
         name=source.get("name", name),
@@ -50,12 +51,16 @@ def learnt_from(
         models: what it starts from or is taught by: artifacts, folders or checkpoints of runs.
         pretrained: whether it starts from ImageNet's weights.
     """
-    sources = {source.name: source for source in ours}
+    sources: dict[tuple[str, str, str | None], DataSource] = {}
+    for source in ours:
+        key = _key(source)
+        known = sources[key].images if key in sources else 0
+        sources[key] = source.model_copy(update={"images": known + source.images})
     before = [IMAGENET] if pretrained else []
     for path in models:
         before += _sources_of(path)
-    for source in before:
-        sources.setdefault(source.name, source)
+    for source in before:  # the same data, learnt from again: its images count once
+        sources.setdefault(_key(source), source)
     return list(sources.values())
 
 
@@ -71,6 +76,11 @@ def stored_sources(state: Mapping[str, Any]) -> list[DataSource] | None:
     """What a run has learnt from, by its checkpoint; None where an earlier version wrote it."""
     stored = state.get("sources")
     return None if stored is None else [DataSource(**source) for source in stored]
+
+
+def _key(source: DataSource) -> tuple[str, str, str | None]:
+    """By the name alone, one of two sources called `images` would be lost, with its licence."""
+    return source.name, source.licence, source.url
 
 
 def _sources_of(path: Path) -> list[DataSource]:

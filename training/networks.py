@@ -117,6 +117,14 @@ def _mean_and_deviation(device: torch.device) -> tuple[Tensor, Tensor]:
     return mean, std
 
 
+def confidences(logits: Tensor, temperature: Tensor) -> Tensor:
+    """Logits `[N, C]` to probabilities, of which none is 1: the largest float32 below is the most.
+
+    So that a limit of 1 is under no answer, and sends each of them to a person.
+    """
+    return (logits.to(torch.float32) / temperature).softmax(dim=1).clamp(max=0.99999994)
+
+
 class GarmentModel(nn.Module):
     """Pixels in, calibrated probabilities out: what `torch.jit.script` makes the artifact of."""
 
@@ -176,7 +184,7 @@ class GarmentModel(nn.Module):
         """Logits to probabilities over the ten `[N, 10]`, and of being one of the ten `[N]`."""
         logits = logits.to(torch.float32)
         temperature = torch.tensor(self.temperatures)[backgrounds].unsqueeze(1)
-        categories = (logits[:, :10] / temperature).softmax(dim=1)
+        categories = confidences(logits[:, :10], temperature)
         if self.rejects:
             temperature = torch.tensor(self.garment_temperatures)[backgrounds].unsqueeze(1)
             return categories, 1.0 - (logits / temperature).softmax(dim=1)[:, 10]

@@ -243,7 +243,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=number(int, 0, 10_000),
         default=0,
         help="stop after so many epochs without a lower loss on valid, and take the best epoch; "
-        "0 is never (%(default)s)",
+        f"only those at {INPUT_SIZE} pixels count, of which --small-share 1 has none; 0 is never "
+        "(%(default)s)",
     )
     add("--seed", type=number(int, 0, 2**31), default=0, help="%(default)s")
 

@@ -36,7 +36,7 @@ from training.datasets import (
 from training.diagnose import Diagnosis, Finding, TrainingStopped
 from training.distributed import Processes, processes
 from training.errors import DataError, TrainingError
-from training.export import export
+from training.exporting import export
 from training.lineage import data_source, learnt_from
 from training.mixture import default_weights, mix, named_numbers
 from training.networks import build_network
@@ -105,6 +105,9 @@ def _train(options: Options, group: Processes) -> int:
         where = f"{finding.severity}: {finding.rule} at step {finding.step}"
         say(f"{where}: {finding.message} {finding.advice}", sys.stderr)
 
+    if not options.resume:
+        apart = options.checkpoint_dir != options.output
+        checkpoint.check_unused(options.checkpoint_dir, "--checkpoint-dir" if apart else "--output")
     sources = data_of(options)
     for name, paths in sources.items():
         for needed in ("train", "valid"):

@@ -28,7 +28,7 @@ from training.datasets import Split
 from training.diagnose import Diagnosis
 from training.distributed import Processes
 from training.mixture import Mixture
-from training.networks import channels_last, normalise
+from training.networks import INPUT_SIZE, channels_last, normalise
 from training.objective import Objective
 from training.optimisation import make_average, make_optimizer, one_cycle, update_average
 from training.options import Options
@@ -99,7 +99,8 @@ class Trainer:
             writer.close()
 
     def _stops_early(self) -> bool:
-        waited = len(self.history) - int(self.best["epoch"])
+        since = self.history[int(self.best["epoch"]) :]
+        waited: int = sum(record["size"] == INPUT_SIZE for record in since)
         return 0 < self.options.early_stop <= waited
 
     def _epoch(self) -> None:
@@ -150,7 +151,9 @@ class Trainer:
                 "seconds": round(seconds, 1),
             }
         )
-        if self.options.early_stop and valid_loss < self.best["valid_loss"]:
+        # Losses at two sizes do not compare, and the best epoch has to know the one it is used at.
+        is_judged = self.options.early_stop and size == INPUT_SIZE
+        if is_judged and valid_loss < self.best["valid_loss"]:
             state = {key: value.clone() for key, value in self.average.module.state_dict().items()}
             self.best = {"valid_loss": valid_loss, "epoch": epoch, "network": state}
         self._report_epoch()

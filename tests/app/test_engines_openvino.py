@@ -74,6 +74,14 @@ def test_real_images_get_the_answers_of_torchscript(
     assert_same(engine, TorchScriptEngine(bundled, "float32", 1), real)
 
 
+@pytest.mark.parametrize("engine", [TorchScriptEngine, OpenVINOEngine])
+def test_no_answer_is_certain(tmp_path: Path, engine: type[Engine]) -> None:
+    """So that a least confidence of 1, of a model without enough to fit one, asks for review."""
+    sure = write_artifact(tmp_path / "model.pt", temperature=1e-6)
+    (scores,) = run(engine(sure, "float32", 1), [photo()])
+    assert 0.999 < max(scores.probabilities) < 1
+
+
 def test_the_input_is_what_the_artifact_makes_of_it(artifact: Artifact) -> None:
     """A level of 255 more or less where Pillow and torch round otherwise."""
     random = np.random.default_rng(5)

@@ -1,15 +1,17 @@
 import pytest
 import torch
+import torch.nn.functional as F
 
-from app.artifact import BACKGROUNDS
+from app.artifact import BACKGROUNDS, Background, Calibration
 from training.calibrate import (
     MIN_IMAGES,
     calibrate,
     conformal_threshold,
-    fit_temperature,
     garment_threshold,
     review_confidence,
 )
+from training.networks import confidences
+from training.temperature import fit_temperature
 
 
 def overconfident(scale: float, n: int = 4_000) -> tuple[torch.Tensor, torch.Tensor]:
@@ -23,6 +25,34 @@ def overconfident(scale: float, n: int = 4_000) -> tuple[torch.Tensor, torch.Ten
 def test_the_temperature_undoes_overconfidence() -> None:
     for scale in (0.5, 1.0, 3.0):
         assert abs(fit_temperature(*overconfident(scale)) / scale - 1) < 0.06
+
+
+def margins(of_truth: float, n: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Logits of noise, and so much more for the truth: the more, the oftener it wins."""
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.randint(10, (n,), generator=generator)
+    noise = torch.randn(n, 10, generator=generator)
+    return noise + of_truth * F.one_hot(labels, 10), labels
+
+
+@pytest.mark.parametrize("n", [30, 100, 300])
+def test_answers_that_are_all_right_do_not_make_a_later_mistake_certain(n: int) -> None:
+    logits, labels = margins(10, n)
+    assert (logits.argmax(dim=1) == labels).all()
+
+    usual = torch.tensor([[10.0, *[0.0] * 9]])
+    sure = confidences(usual, torch.tensor(fit_temperature(logits, labels))).max()
+    assert 0.98 < sure < 1 - 0.1 / n
+
+
+def test_many_images_speak_for_themselves() -> None:
+    logits, labels = margins(3.4, 2_000)
+    assert (logits.argmax(dim=1) == labels).float().mean() == pytest.approx(0.95, abs=0.01)
+
+    fitted = fit_temperature(logits, labels)
+    tried = fitted * torch.linspace(0.9, 1.1, 2_001)
+    losses = torch.stack([F.cross_entropy(logits / one, labels) for one in tried])
+    assert fitted == pytest.approx(float(tried[losses.argmin()]), rel=0.01)
 
 
 def test_above_the_review_confidence_the_answers_are_right() -> None:
@@ -43,6 +73,16 @@ def test_when_no_confidence_is_good_enough_all_is_for_review() -> None:
     confidence = torch.linspace(0.5, 1, 50)
 
     assert review_confidence(confidence, torch.zeros(50, dtype=torch.bool)) == 1.0
+
+
+def test_a_limit_of_1_lets_no_answer_through() -> None:
+    certain = confidences(torch.tensor([[200.0, *[0.0] * 9]] * 50), torch.tensor(1.0))
+    confidence = certain.max(dim=1).values
+    right = torch.arange(50) < 25  # the order of equal ones must not matter
+
+    assert review_confidence(confidence, right) == 1.0
+    assert (confidence < 1.0).all()
+    assert (confidence >= review_confidence(confidence, confidence > 0)).all()
 
 
 def test_sets_hold_the_truth_of_new_images_in_95_percent() -> None:
@@ -103,3 +143,48 @@ def test_only_a_network_with_eleven_outputs_can_reject() -> None:
     assert all(ten[kind].garment_threshold is None for kind in BACKGROUNDS)
     assert 0 < (eleven["white"].garment_threshold or 0) < 1
     assert eleven["white"].images == len(labels) - 400
+
+
+def test_with_few_images_in_all_the_confidences_stay() -> None:
+    logits, labels = overconfident(3.0, n=MIN_IMAGES - 1)
+    fitted = calibrate(logits, labels, torch.zeros_like(labels))
+    assert {part.temperature for part in fitted.values()} == {1.0}
+
+
+def known(number: float) -> Calibration:
+    """A calibration that no image of a test would give."""
+    return Calibration(
+        temperature=number,
+        garment_temperature=number,
+        review_confidence=0.123,
+        review_margin=0.1,
+        conformal_threshold=0.321,
+        images=777,
+        garment_threshold=0.456,
+    )
+
+
+def test_calibrating_again_keeps_what_the_photos_say_nothing_about() -> None:
+    before: dict[Background, Calibration] = {
+        "white": known(5.0),
+        "black": known(6.0),
+        "scene": known(7.0),
+    }
+    logits, labels = overconfident(1.0)
+    eleven = torch.cat([logits, torch.full((len(logits), 1), -9.0)], dim=1)
+    backgrounds = torch.full_like(labels, 2)
+    backgrounds[: MIN_IMAGES - 1] = 1
+
+    again = calibrate(eleven, labels, backgrounds, before)
+    assert (again["white"], again["black"]) == (before["white"], before["black"])
+    scene = again["scene"]
+    assert scene.temperature == pytest.approx(1, abs=0.06)
+    assert scene.images == len(labels) - MIN_IMAGES + 1
+    # No photo of other things: the limit for them stays, with what it was fitted at.
+    assert (scene.garment_temperature, scene.garment_threshold) == (7.0, 0.456)
+
+    labels[-MIN_IMAGES:] = 10
+    eleven[-MIN_IMAGES:, 10] = 9.0
+    told = calibrate(eleven, labels, backgrounds, before)["scene"]
+    assert told.garment_temperature != 7.0
+    assert told.garment_threshold != 0.456

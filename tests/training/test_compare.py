@@ -3,23 +3,28 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from tests.training.conftest import write_tree
 from tests.training.grey_model import add_grey_image, save_grey_model
-from training import compare as command
+from training import checkpoint, child
 from training.__main__ import main
 from training.compare import effort
 from training.comparison import Comparison, Effort, compare
 from training.datasets import FOLDERS
 from training.errors import DataError
 from training.speed import measure_speed
+from training.train import INTERRUPTED
 
 
 def write_data(folder: Path, *names: str) -> Path:
@@ -123,6 +128,14 @@ def test_of_equally_good_models_the_fastest_is_best(told: Comparison) -> None:
     assert "4.0 times as fast" in result.verdict
 
 
+@pytest.mark.parametrize("ratio", [1.05, 0.92])
+def test_the_noise_of_timing_does_not_choose(told: Comparison, ratio: float) -> None:
+    models = (1.0, {"shop": 90}), (ratio, {"shop": 88}), (1.3, {"shop": 90})
+    result = scene(told, {"shop": 100}, *models)
+    assert result.best == 0
+    assert "none is faster by more than 10 %" in result.verdict
+
+
 def test_a_model_that_is_better_beyond_chance_is_best_though_slower(told: Comparison) -> None:
     models = (1.0, {"shop": 90}), (0.25, {"shop": 70}), (0.125, {"shop": 10})
     result = scene(told, {"shop": 100}, *models)
@@ -170,20 +183,36 @@ def test_speed_takes_turns_and_gives_ratios(tmp_path: Path) -> None:
     assert first.milliseconds > second.milliseconds > 0
 
 
+class _Child(contextlib.nullcontext[Any]):
+    """Stands in for the process of a training: it ends with `status` after so many Ctrl-C."""
+
+    status, ctrl_c = 0, 0
+
+    def __init__(self, command: list[str]) -> None:
+        super().__init__(self)
+
+    def wait(self) -> int:
+        if self.ctrl_c:
+            self.ctrl_c -= 1
+            raise KeyboardInterrupt
+        return self.status
+
+
 def test_train_trains_both_and_hands_arguments_on(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     artifact = save_grey_model(tmp_path / "model.pt")
     commands = []
 
-    def trained(command: list[str], check: bool) -> subprocess.CompletedProcess[bytes]:
-        commands.append(command)
-        output = Path(command[command.index("--output") + 1])
-        output.mkdir(parents=True)
-        shutil.copy(artifact, output / "model.pt")
-        return subprocess.CompletedProcess(command, 0)
+    class Trained(_Child):
+        def __init__(self, command: list[str]) -> None:
+            super().__init__(command)
+            commands.append(command)
+            output = Path(command[command.index("--output") + 1])
+            output.mkdir(parents=True)
+            shutil.copy(artifact, output / "model.pt")
 
-    monkeypatch.setattr(command.subprocess, "run", trained)
+    monkeypatch.setattr(child.subprocess, "Popen", Trained)
     output = tmp_path / "out"
     home = write_data(tmp_path / "home", "Coat")
     flags = ["--train", "--data", str(data), "--data", str(home), "--output", str(output)]
@@ -194,6 +223,53 @@ def test_train_trains_both_and_hands_arguments_on(
         assert used[-4:] == ["--epochs", "2", "--seed", "1"]
         assert used[used.index("--output") + 1] == str(output / name)
     assert len(json.loads((output / "compare.json").read_text())["candidates"]) == 2
+
+
+def test_ctrl_c_waits_for_the_checkpoint_of_the_training(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = ["--train", "--data", str(data), "--output", str(tmp_path / "out")]
+    monkeypatch.setattr(child.subprocess, "Popen", _Child)
+    monkeypatch.setattr(_Child, "ctrl_c", 2)
+    monkeypatch.setattr(_Child, "status", INTERRUPTED)
+
+    assert main(["compare", *flags]) == INTERRUPTED
+    said = capsys.readouterr()
+    assert "training vgg16" not in said.out
+    assert "the same command with --resume after -- goes on" in said.out
+    assert "error" not in said.err
+
+    monkeypatch.setattr(_Child, "status", -signal.SIGINT)  # it was still reading the data
+    with pytest.raises(KeyboardInterrupt):
+        main(["compare", *flags])
+
+
+@pytest.mark.slow
+def test_ctrl_c_in_a_terminal_leaves_a_checkpoint(tmp_path: Path) -> None:
+    for split, count in (("train", 60), ("valid", 2)):
+        write_tree(tmp_path / "data" / split, {"Coat": count, "Dress": count})
+    command = [
+        sys.executable, "-m", "training", "compare", "--train", "--data", str(tmp_path / "data"),
+        "--split", "valid", "--output", str(tmp_path / "out"), "--", "--threads", "1",
+        "--batch-size", "8", "--small-size", "32", "--small-share", "1", "--epochs", "500",
+    ]  # fmt: skip
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # which the child inherits
+    try:
+        # A session of its own, since a terminal signals all that runs in it.
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, text=True, start_new_session=True
+        )
+        assert process.stdout is not None
+        assert any('"epoch": 1' in line for line in process.stdout)
+        os.killpg(process.pid, signal.SIGINT)
+        said = process.communicate(timeout=60)[0]
+    finally:
+        signal.signal(signal.SIGINT, before)
+        process.kill()
+
+    assert process.returncode == INTERRUPTED, said
+    assert "--resume goes on" in said
+    assert checkpoint.load(tmp_path / "out" / "resnet18")["step"] > 15, "beyond the first epoch"
 
 
 @pytest.mark.slow

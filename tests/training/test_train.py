@@ -1,6 +1,7 @@
 import argparse
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -12,10 +13,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from app.artifact import load_module, open_artifact
+from app.artifact import DataSource, load_module, open_artifact
 from tests.training.conftest import write_tree
 from training import checkpoint, export, train
 from training.__main__ import main
+from training.batches import Images
 from training.datasets import FOLDERS, load_split
 from training.errors import DataError
 from training.lineage import IMAGENET, data_source, learnt_from
@@ -176,10 +178,17 @@ def test_ctrl_c_ends_an_export_and_the_run_can_be_exported_again(
 
 @pytest.mark.slow
 def test_an_artifact_is_calibrated_again_on_other_photos(
-    data: Path, finished: Path, make_tree: Callable[..., Path], tmp_path: Path
+    data: Path,
+    finished: Path,
+    make_tree: Callable[..., Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     first = open_artifact(finished / "model.pt")
-    ours = make_tree("ours/valid", dict.fromkeys(TEN, 5), first=300).parent
+    ours = make_tree("ours/valid", dict.fromkeys(TEN, 10), first=300).parent
+    (ours / "prepared.json").write_text(
+        '{"name": "Our shop", "licence": "ours", "url": "https://x"}'
+    )
     output = tmp_path / "other" / "model.pt"
     arguments = argparse.Namespace(run=first.path, data=[ours], version="2", output=None)
 
@@ -189,7 +198,14 @@ def test_an_artifact_is_calibrated_again_on_other_photos(
 
     again = open_artifact(output)
     assert (again.card.version, list(again.card.figures)) == ("2", ["ours/valid"])
-    assert sum(limits.images for limits in again.card.calibration.values()) == 50
+    assert again.card.calibration["scene"].images == 100
+    for background in ("white", "black"):  # no image says anything about these
+        assert again.card.calibration[background] == first.card.calibration[background]
+    told = "\n".join(again.card.limitations)
+    assert "again after its training, on Our shop (licence: ours, https://x; 100 images)." in told
+    kept = "for images on white are kept from version 0.0.0 (for all images)"
+    assert kept in told
+    assert kept in capsys.readouterr().out, "who calibrates on too few photos is told"
     same = {"sources", "command", "hyperparameters", "architecture", "parameters"}
     assert again.card.model_dump(include=same) == first.card.model_dump(include=same)
     images = torch.zeros(1, 3, 112, 112)
@@ -202,6 +218,24 @@ def test_an_export_is_written_to_a_file(tmp_path: Path, capsys: pytest.CaptureFi
     with pytest.raises(SystemExit):
         main([*command, "--output", str(tmp_path)])
     assert "is a folder: name a file" in capsys.readouterr().err
+
+
+def test_a_run_is_not_written_over_without_resume(
+    data: Path, finished: Path, tmp_path: Path
+) -> None:
+    before = {path: path.read_bytes() for path in finished.rglob("*") if path.is_file()}
+    for changed, flag in (
+        ({"output": finished}, "--output"),
+        ({"output": tmp_path / "new", "checkpoint_dir": finished}, "--checkpoint-dir"),
+    ):
+        said = (
+            f"{finished} holds the checkpoint of another run: --resume goes on with it; or name "
+            f"another {flag}"
+        )
+        with pytest.raises(checkpoint.CheckpointError, match=f"^{re.escape(said)}$"):
+            run(flags(data, **{"epochs": 1, "seed": 5} | changed))
+    after = {path: path.read_bytes() for path in finished.rglob("*") if path.is_file()}
+    assert after == before
 
 
 def test_resuming_with_other_hyperparameters_is_refused(data: Path, finished: Path) -> None:
@@ -230,7 +264,7 @@ def test_a_run_starts_from_the_result_of_another(
     assert after["fc.weight"].shape == (11, 512)
     assert torch.equal(before["fc.weight"], after["fc.weight"][:10]), "what was known is kept"
     with pytest.raises(checkpoint.CheckpointError, match="another network"):
-        run([*more, "--architecture", "vgg16"])
+        run([*more, "--output", str(tmp_path / "vgg16"), "--architecture", "vgg16"])
 
 
 @pytest.mark.slow
@@ -330,15 +364,32 @@ def test_teachers_are_believed_more_than_labels(
     assert history(tmp_path / "pupil")[-1]["valid_accuracy"] > 0.5
 
 
-def test_early_stop_gives_the_best_epoch(data: Path, tmp_path: Path) -> None:
-    # A rate of zero: no epoch after the first is better.
-    run(flags(data, tmp_path / "run", epochs=7, early_stop=2, learning_rate=0))
+class _ToldLosses(Trainer):
+    """A trainer that learns nothing, and whose losses on valid are known; two epochs are small."""
+
+    losses = (1.0, 1.1, 2.0, 1.8, 1.9, 1.85, 1.7)
+
+    def _step(self, images: torch.Tensor, labels: torch.Tensor, strength: torch.Tensor) -> None:
+        self.step += 1
+        self.sums += len(labels)
+
+    def _validate(self, valid: Images, size: int) -> tuple[float, float]:
+        return self.losses[len(self.history)], 0.5
+
+
+def test_early_stop_gives_the_best_epoch_of_those_at_full_size(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(train, "Trainer", _ToldLosses)
+    monkeypatch.setattr(train, "export", lambda *_: None)
+    chosen = flags(data, tmp_path / "run", epochs=7, early_stop=2, small_share=0.3)
+
+    assert run(chosen) == 0
 
     state = checkpoint.load(tmp_path / "run")
-    losses = [record["valid_loss"] for record in state["history"]]
-    assert len(losses) < 7
-    assert state["best"]["epoch"] == losses.index(min(losses)) + 1
-    assert len(losses) == state["best"]["epoch"] + 2
+    assert [record["size"] for record in state["history"]] == [32, 64, 112, 112, 112, 112]
+    assert state["best"]["epoch"] == 4, "two epochs later there was no lower loss"
+    assert state["best"]["network"] is not None
 
 
 def test_other_makes_a_model_that_can_reject(
@@ -622,3 +673,12 @@ def test_imagenet_is_named_where_its_weights_were_taken(data: Path) -> None:
 
     assert learnt_from(ours, [], pretrained=True) == [*ours, IMAGENET]
     assert learnt_from(ours, [], pretrained=False) == ours
+
+
+def test_sources_of_one_name_keep_their_licences() -> None:
+    free = DataSource(name="images", licence="CC0", images=1000)
+    other = DataSource(name="images", licence="CC BY-NC", images=5000)
+
+    assert learnt_from([free, other], [], pretrained=False) == [free, other]
+    [both] = learnt_from([free, free], [], pretrained=False)
+    assert both.images == 2000

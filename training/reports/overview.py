@@ -140,8 +140,9 @@ def _how_to_read() -> list[Table | Text]:
     return [
         Table("What each figure means", ["Figure", "Meaning"], rows, words=frozenset({0, 1})),
         Text(
-            "All limits were fitted on valid splits of the sources that the model was trained on, "
-            "by the background of the image and not by source: where a source has images unlike "
-            "the rest of its background, its shares may miss what is aimed at."
+            "All limits were fitted on valid splits: those of the sources that the model was "
+            "trained on, or of the data that it was calibrated on since, which its card then "
+            "names. They go by the background of the image and not by source: where a source has "
+            "images unlike the rest of its background, its shares may miss what is aimed at."
         ),
     ]

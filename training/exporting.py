@@ -1,0 +1,140 @@
+"""Make the artifact of a trained network: calibrate it, script it, prove it, describe it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from app.artifact import BACKGROUNDS, CATEGORIES
+from training import metrics
+from training.calibrate import calibrate, support
+from training.card import KEPT, Provenance, Recalibration, model_card
+from training.datasets import Split, load_split
+from training.errors import DataError
+from training.metrics import Answers
+from training.networks import GarmentModel, channels_last, normalise
+from training.scripted import (
+    check_parity,
+    golden_images,
+    layer_ranges,
+    round_to_float16,
+    run_logits,
+    save_artifact,
+)
+
+RANGE_IMAGES = 300
+"""Of each source, to find the ranges in which the layers compute: more widen them hardly."""
+
+
+def export(
+    network: nn.Module,
+    sources: Mapping[str, Mapping[str, Path]],
+    told: Provenance,
+    path: Path,
+    again: Recalibration | None = None,
+) -> None:
+    """Write the artifact at `path` and print what its proof measured.
+
+    Args:
+        network: `[N, 3, S, S]` to logits; it is rounded to float16's precision in place.
+        sources: the data of the run, by source and split: the `valid` splits calibrate, they and
+            the `test` splits are reported.
+        told: what the card says of the run.
+        path: of the artifact.
+        again: where the network is that of an artifact: what the data says too little about is
+            kept of that.
+
+    Raises:
+        ParityError: the artifact answers otherwise than the network; nothing is written.
+        DataError: there is no valid split, or none with an image of the ten categories.
+    """
+    loaded = {
+        f"{name}/{split}": load_split(paths[split])
+        for name, paths in sources.items()
+        for split in ("valid", "test")
+        if split in paths
+    }
+    valid = {name: split for name, split in loaded.items() if name.endswith("/valid")}
+    if not valid:
+        raise DataError("an artifact is calibrated on the 'valid' splits, and there is none")
+    if not any(split.has_garments for split in valid.values()):
+        raise DataError("no 'valid' split has an image of the ten categories to calibrate on")
+    network = channels_last(network.float().cpu().eval())
+    round_to_float16(network)
+    logits = {name: run_logits(network, split.images) for name, split in loaded.items()}
+    rejects = next(iter(logits.values())).shape[1] > len(CATEGORIES)
+    model = GarmentModel(network, rejects).eval()
+    backgrounds = {name: _backgrounds(model, split.images) for name, split in loaded.items()}
+
+    def joined(parts: Mapping[str, Tensor]) -> Tensor:
+        return torch.cat([parts[name] for name in valid])
+
+    labels = torch.cat([split.labels for split in valid.values()])
+    before = again.before.calibration if again else None
+    calibration = calibrate(joined(logits), labels, joined(backgrounds), before)
+    model.temperatures = [calibration[kind].temperature for kind in BACKGROUNDS]
+    model.garment_temperatures = [calibration[kind].garment_temperature for kind in BACKGROUNDS]
+    answers = {name: _answers(model, logits[name], backgrounds[name]) for name in loaded}
+    figures = {
+        name: metrics.figures(answers[name], split.labels.numpy(), calibration)
+        for name, split in loaded.items()
+        if split.has_garments  # others have helped to calibrate
+    }
+    card = model_card(
+        told,
+        parameters=sum(parameter.numel() for parameter in network.parameters()),
+        calibration=calibration,
+        figures=figures,
+        support=support(labels, joined(backgrounds)),
+        again=again,
+    )
+    images = torch.cat([split.images for split in valid.values()])
+    golden = golden_images(model, _typical_images(answers, valid))
+    candidate = path.with_suffix(".candidate")
+    try:
+        save_artifact(model, card, golden, candidate, layer_ranges(network, _some(valid)))
+        said = check_parity(model, candidate, images, joined(logits))
+        candidate.replace(path)
+    finally:
+        candidate.unlink(missing_ok=True)
+    print(f"{path}, {path.stat().st_size / 1e6:.1f} MB: {said}", flush=True)
+    for name, measured in card.figures.items():
+        print(f"{name}: accuracy {measured.accuracy:.2%}, ECE {measured.ece:.3f}", flush=True)
+    for name in sorted(loaded.keys() - figures.keys()):
+        print(f"{name}: no image of the ten categories, so it has no figures", flush=True)
+    for line in filter(lambda text: KEPT in text, card.limitations):
+        print(line, flush=True)
+
+
+def _some(valid: Mapping[str, Split]) -> Tensor:
+    """Up to `RANGE_IMAGES` images of each split, evenly spread over it."""
+    parts = [
+        split.images[:: max(1, len(split) // RANGE_IMAGES)][:RANGE_IMAGES]
+        for split in valid.values()
+    ]
+    return torch.cat(parts)
+
+
+def _backgrounds(model: GarmentModel, images: Tensor) -> Tensor:
+    with torch.inference_mode():
+        return torch.cat([model.backgrounds(normalise(part)) for part in images.split(512)])
+
+
+def _answers(model: GarmentModel, logits: Tensor, backgrounds: Tensor) -> Answers:
+    probabilities, garment = model.calibrate(logits, backgrounds)
+    return Answers(probabilities.numpy(), garment.numpy(), backgrounds.numpy())
+
+
+def _typical_images(answers: Mapping[str, Answers], valid: Mapping[str, Split]) -> list[Tensor]:
+    """One image per category and source that is answered rightly and with little doubt."""
+    chosen = []
+    for name, split in valid.items():
+        probabilities = torch.from_numpy(answers[name].probabilities)
+        for label in range(len(CATEGORIES)):
+            right = (split.labels == label) & (probabilities.argmax(dim=1) == label)
+            if right.any():
+                chosen.append(split.images[int((probabilities[:, label] * right).argmax())])
+    return chosen or [next(iter(valid.values())).images[0]]
