@@ -160,5 +160,7 @@ def test_what_fails_in_an_explanation_is_an_error_of_the_service(
 
 def test_a_batch_is_not_explained(client: httpx.Client) -> None:
     files = {"files": ("a.png", encode(photo(), "PNG"))}
-    item = client.post("/predict/batch?explain=true", files=files).json()["items"][0]
+    refused = client.post("/predict/batch?explain=true", files=files)
+    assert (refused.status_code, refused.json()["code"]) == (422, "invalid_parameter")
+    item = client.post("/predict/batch?explain=false", files=files).json()["items"][0]
     assert "explanation" not in item["prediction"]

@@ -169,11 +169,8 @@ def test_explanations_of_several_are_refused(container) -> None:
     headers = {ATTRIBUTES: "explain=true"}
     several = container.post("/invocations", json=[text(PNG), text(PNG)], headers=headers)
     line = container.post("/invocations", content=PNG, headers=headers | LINES)
-    files = {"files": ("a.png", PNG)}
-    batch = container.post("/predict/batch?explain=true", files=files)
-    for refused in (several, line, batch):
+    for refused in (several, line):
         assert (refused.status_code, refused.json()["code"]) == (422, "invalid_parameter")
-    assert container.post("/predict/batch?explain=false", files=files).status_code == 200
 
 
 def test_json_that_is_nested_without_end_is_the_callers_mistake(container) -> None:
