@@ -20,9 +20,9 @@ SERVICE = "application-autoscaling"
 
 def keeps_scaling(calls: Calls, found: dict[str, Any], hardware: Instances | Serverless) -> bool:
     """Whether the endpoint scales, and may go on with that while it is updated."""
-    if scaling_of(calls, found["EndpointName"]) is None:
-        return False
-    return isinstance(hardware, Instances) and hardware.kind == _kind(calls, found)
+    return scaling_of(calls, found["EndpointName"]) is not None and _is_of_its_kind(
+        calls, found, hardware
+    )
 
 
 def clear_scaling(
@@ -39,13 +39,13 @@ def clear_scaling(
     endpoint = found["EndpointName"]
     if scaling_of(calls, endpoint) is None:
         return False
-    kind = _kind(calls, found)
-    if isinstance(hardware, Instances) and hardware.kind == kind:
+    if _is_of_its_kind(calls, found, hardware):
         return True
     if isinstance(hardware, Instances) and wanted is None:
         raise CloudError(
-            f"{endpoint} scales with the load, and has to stop that while it moves from {kind} to "
-            f"{hardware.kind}: say how it shall scale there, with --max-instances and --invocations"
+            f"{endpoint} scales with the load, and has to stop that while it moves from "
+            f"{_kind(calls, found)} to {hardware.kind}: say how it shall scale there, with "
+            "--max-instances and --invocations"
         )
     remove_scaling(calls, endpoint)
     return False
@@ -94,6 +94,11 @@ def most_machines(calls: Calls, endpoint: str, wanted: Scaling | None) -> int | 
         return wanted.most
     found = scaling_of(calls, endpoint)
     return int(found[0]["MaxCapacity"]) if found else None
+
+
+def _is_of_its_kind(calls: Calls, found: dict[str, Any], hardware: Instances | Serverless) -> bool:
+    """Whether the endpoint has such machines already, so that an update leaves its scaling on."""
+    return isinstance(hardware, Instances) and hardware.kind == _kind(calls, found)
 
 
 def _kind(calls: Calls, found: dict[str, Any]) -> Any:
