@@ -8,7 +8,6 @@ Prepared data is a folder with `train`, `valid` and `test`, each a tree `CLASS/N
 from __future__ import annotations
 
 import zipfile
-import zlib
 from collections import Counter
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -21,11 +20,12 @@ from torch import Tensor
 from tqdm import tqdm
 
 from app.artifact import CATEGORIES
-from app.errors import CorruptImage, ServiceError
+from app.errors import ServiceError
 from app.images import decode
 from training.errors import DataError
 from training.listing import refuse_undecodable, tree_files
 from training.networks import INPUT_SIZE, letterbox
+from training.zips import open_zip, read_member
 
 OTHER = "other"
 FOLDERS: tuple[str, ...] = (*(category.replace("/", "-") for category in CATEGORIES), OTHER)
@@ -75,10 +75,7 @@ class ImageFolder:
             CorruptImage: it is damaged where it lies in the zip.
         """
         if self.archive is not None:
-            try:
-                return self.archive.read(file.member)
-            except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-                raise CorruptImage(f"The zip is damaged there ({error}).") from error
+            return read_member(self.archive, file.member)
         return (self.path / file.member).read_bytes()
 
 
@@ -106,18 +103,15 @@ def open_images(path: Path) -> ImageFolder:
     """List the images of an ImageFolder tree or zip.
 
     Raises:
-        DataError: there is nothing there, no zip, no image in a class folder, a link to nothing,
-            or a name that is not UTF-8.
+        DataError: there is nothing there, no zip or one that cannot be read, no image in a class
+            folder, a link to nothing, or a name that is not UTF-8.
     """
     refuse_undecodable(path.parent, path.name)
     if path.is_dir():
         archive = None
         members = tree_files(path)
     elif path.is_file():
-        try:
-            archive = zipfile.ZipFile(path)
-        except zipfile.BadZipFile as error:
-            raise DataError(f"{path} is neither a folder nor a zip of images: {error}") from error
+        archive = open_zip(path)
         members = [name for name in archive.namelist() if not name.endswith("/")]
     else:
         raise DataError(f"{path} does not exist: expected a folder or a zip of CLASS/NAME images")

@@ -73,6 +73,26 @@ def test_a_zip_may_begin_its_names_with_a_dot(tmp_path: Path) -> None:
     assert load_split(tmp_path / "photos.zip").names == ["Coat/1.png"]
 
 
+@pytest.mark.parametrize(
+    ("field", "value", "problem"),
+    [(8, 1, "is encrypted"), (10, 9, "is packed by method 9, which Python does not read")],
+    ids=["encrypted", "deflate64"],
+)
+def test_a_zip_that_cannot_be_read_is_refused_with_what_to_do(
+    tmp_path: Path, field: int, value: int, problem: str
+) -> None:
+    path = tmp_path / "photos.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("Coat/1.png", png(striped(4, 1)))
+    content = bytearray(path.read_bytes())
+    content[content.index(b"PK\1\2") + field] = value  # in the directory's entry
+    path.write_bytes(content)
+
+    with pytest.raises(DataError) as caught:
+        open_images(path)
+    assert str(caught.value) == f"{path}: Coat/1.png {problem}: unpack it, and give the folder"
+
+
 def test_links_to_folders_are_followed_but_not_in_circles(
     make_tree: Callable[..., Path],
 ) -> None:
