@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
-from PIL import Image, TiffImagePlugin
+from PIL import Image, JpegImagePlugin, TiffImagePlugin
 
 from app.errors import CorruptImage, ImageTooLarge
 
@@ -22,14 +23,22 @@ _JPEG_SCAN, _JPEG_END = 0xDA, 0xD9
 _JPEG_MARKER = re.compile(rb"\xff[\x02-\xcf\xd9-\xfe]")  # those that a length follows, and the end
 
 
-def held_size(file: Image.Image, size: tuple[int, int]) -> tuple[int, int]:
-    """Width and height of what the decoder holds in memory, of an image of `size`."""
-    if "progressive" in file.info:  # libjpeg holds the whole at whatever scale
+def held_size(file: Image.Image, size: tuple[int, int], data: bytes) -> tuple[int, int]:
+    """Width and height of what the decoder holds in memory, of an image of `size` in `data`."""
+    if isinstance(file, JpegImagePlugin.JpegImageFile) and _is_held_whole(file, data):
         return size
     if isinstance(file, TiffImagePlugin.TiffImageFile):
         width, height = (int(file.tag_v2.get(tag, 0)) for tag in _TILE_TAGS)
         return max(width, file.size[0]), max(height, file.size[1])
     return file.size
+
+
+def _is_held_whole(file: JpegImagePlugin.JpegImageFile, data: bytes) -> bool:
+    """Whether libjpeg holds all coefficients, whatever the scale: several scans make the image."""
+    if "progressive" in file.info:
+        return True
+    first = next((at for marker, at in _segments(data) if marker == _JPEG_SCAN), None)
+    return first is not None and data[first + 2] < file.layers
 
 
 def check_scans(data: bytes) -> None:
@@ -42,11 +51,18 @@ def check_scans(data: bytes) -> None:
     """
     if data.count(bytes((0xFF, _JPEG_SCAN))) <= MAX_SCANS:
         return
-    scans, at = 0, 0
-    while (found := _JPEG_MARKER.search(data, at)) and data[found.end() - 1] != _JPEG_END:
-        scans += data[found.end() - 1] == _JPEG_SCAN
+    scans = 0
+    for marker, _ in _segments(data):
+        scans += marker == _JPEG_SCAN
         if scans > MAX_SCANS:
             raise CorruptImage(f"The JPEG has more than {MAX_SCANS} scans.")
+
+
+def _segments(data: bytes) -> Iterator[tuple[int, int]]:
+    """The segments of a JPEG up to its end: the marker, and where its length stands."""
+    at = 0
+    while (found := _JPEG_MARKER.search(data, at)) and data[found.end() - 1] != _JPEG_END:
+        yield data[found.end() - 1], found.end()
         at = found.end() + int.from_bytes(data[found.end() : found.end() + 2], "big")
 
 

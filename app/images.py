@@ -127,7 +127,7 @@ def _decode(data: bytes, max_pixels: int, max_edge: int, large: bool) -> Decoded
         scaled = file.draft(None, _enough(size))  # JPEG: decoded at 1/2, 1/4 or 1/8
         if file.format in ("JPEG", "MPO"):
             check_scans(data)
-        held = held_size(file, size)
+        held = held_size(file, size, data)
         check_pixels(held, max_pixels)
         # What an AVIF says of its size may be far less than what is decoded and then scaled.
         if not large and (held[0] * held[1] > LARGE_PIXELS or file.format == "AVIF"):

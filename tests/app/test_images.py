@@ -210,7 +210,13 @@ def test_an_image_that_takes_much_memory_is_told_of_before_it_is_decoded() -> No
     # What an AVIF tells of its size may be less than what is decoded.
     with pytest.raises(LargeImage):
         decode(encode(small, "AVIF"), large=False)
-    assert decode(encode(large, "JPEG"), large=False).width == 5000  # scaled while it is read
+    plain = encode(large, "JPEG")
+    assert decode(plain, large=False).width == 5000  # scaled while it is read
+    # The colours one after the other, which libjpeg puts together in memory.
+    scan = plain.index(b"\xff\xda")
+    assert plain[scan + 4] == 3
+    with pytest.raises(LargeImage):
+        decode(plain[: scan + 4] + b"\1" + plain[scan + 5 :], large=False)
     assert decode(encode(small, "JPEG", progressive=True), large=False).width == 400
 
 
