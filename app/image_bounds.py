@@ -25,7 +25,8 @@ _JPEG_MARKER = re.compile(rb"\xff[\x02-\xcf\xd9-\xfe]")  # those that a length f
 
 def held_size(file: Image.Image, size: tuple[int, int], data: bytes) -> tuple[int, int]:
     """Width and height of what the decoder holds in memory, of an image of `size` in `data`."""
-    if isinstance(file, JpegImagePlugin.JpegImageFile) and _is_held_whole(file, data):
+    is_scaled = file.size != size
+    if is_scaled and isinstance(file, JpegImagePlugin.JpegImageFile) and _is_held_whole(file, data):
         return size
     if isinstance(file, TiffImagePlugin.TiffImageFile):
         width, height = (int(file.tag_v2.get(tag, 0)) for tag in _TILE_TAGS)
