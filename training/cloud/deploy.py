@@ -26,9 +26,10 @@ from training.cloud.endpoint.arguments import (
     add_endpoint,
     add_machines,
     add_scaling,
-    add_timeout,
+    add_update_timeout,
     add_yes,
     canary_of,
+    update_timeout,
     variable,
     wanted_scaling,
 )
@@ -52,12 +53,20 @@ from training.cloud.endpoint.rollout import (
     wait_for_service,
 )
 from training.cloud.endpoint.scaling import (
+    check_scaling,
     clear_scaling,
     most_machines,
     question_of_scaling,
+    scaling_put_back,
+    scaling_taken_off,
     set_scaling,
 )
-from training.cloud.endpoint.state import find_config, find_endpoint, find_model
+from training.cloud.endpoint.state import (
+    config_noted_before,
+    find_config,
+    find_endpoint,
+    find_model,
+)
 from training.cloud.roles import role_arn, unknown_arn
 from training.errors import CloudError
 
@@ -102,7 +111,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_alarms(parser)
     add_canary(parser)
-    add_timeout(parser, 60)
+    add_update_timeout(parser)
     add_yes(parser)
     add_dry_run(parser)
 
@@ -117,8 +126,11 @@ def run(arguments: argparse.Namespace) -> int:
     print(f"{release.url}: version {release.version}, SHA-256 {release.sha256}")
     found = find_endpoint(calls, endpoint)
     needed = is_needed(found, config)
+    if found:
+        scaling = scaling or scaling_taken_off(calls, found)
     if found and needed:
         check_kind(calls, found, deployment.hardware)
+        check_scaling(calls, found, deployment.hardware, scaling)
         limit = arguments.alarm_errors
         if why := unseen_failure(calls, found, deployment.hardware, moves, limit):
             raise CloudError(f"{why}. Raise --canary-percent, or lower --alarm-errors")
@@ -134,24 +146,35 @@ def run(arguments: argparse.Namespace) -> int:
         return 1
     _make_parts(calls, deployment, found["EndpointConfigName"] if found else None)
     set_alarms(calls, endpoint, Limits(arguments.alarm_errors, arguments.alarm_latency))
-    if found is None:
-        create(calls, endpoint, config)
-    elif needed:
-        update(
-            calls,
-            found,
-            config,
-            instances=getattr(deployment.hardware, "count", None),
-            canary=moves,
-            keep_count=clear_scaling(calls, found, deployment.hardware, scaling),
-        )
-    if not calls.dry_run:
-        wait_for_service(calls, endpoint, config, arguments.timeout * 60)
+    with scaling_put_back(calls, endpoint):
+        if found is None:
+            create(calls, endpoint, config)
+        elif needed:
+            update(
+                calls,
+                found,
+                config,
+                instances=getattr(deployment.hardware, "count", None),
+                canary=moves,
+                keep_count=clear_scaling(calls, found, deployment.hardware),
+            )
+        if not calls.dry_run:
+            again = "the same command"
+            wait_for_service(calls, endpoint, config, update_timeout(arguments), again)
     set_scaling(calls, endpoint, scaling)
     if check_golden(calls, endpoint, release.golden, release.sha256):
         return 0
-    print(f"Do not use it. Back to what was there: python -m training cloud rollback {endpoint}")
+    print(f"Do not use it. {_way_back(calls, endpoint, config)}")
     return 1
+
+
+def _way_back(calls: Calls, endpoint: str, config: str) -> str:
+    if config_noted_before(calls, config):
+        return f"Back to what was there: python -m training cloud rollback {endpoint}"
+    return (
+        "Nothing was there before; it costs money until it is deleted: python -m training cloud "
+        f"delete {endpoint}"
+    )
 
 
 def _deployment(calls: Calls, arguments: argparse.Namespace, release: Release) -> Deployment:

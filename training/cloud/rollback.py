@@ -24,9 +24,10 @@ from training.cloud.endpoint.arguments import (
     add_canary,
     add_dry_run,
     add_endpoint,
-    add_timeout,
+    add_update_timeout,
     add_yes,
     canary_of,
+    update_timeout,
 )
 from training.cloud.endpoint.canary import unseen_failure
 from training.cloud.endpoint.costs import hourly_costs
@@ -34,15 +35,23 @@ from training.cloud.endpoint.golden import check_golden
 from training.cloud.endpoint.releases import fetch_release
 from training.cloud.endpoint.requests import Instances, Serverless
 from training.cloud.endpoint.rollout import check_kind, is_needed, update, wait_for_service
-from training.cloud.endpoint.scaling import clear_scaling, most_machines, scaling_now, set_scaling
+from training.cloud.endpoint.scaling import (
+    check_scaling,
+    clear_scaling,
+    most_machines,
+    scaling_now,
+    scaling_put_back,
+    scaling_taken_off,
+    set_scaling,
+)
 from training.cloud.endpoint.state import (
+    config_noted_before,
     configs_of,
     existing_endpoint,
     find_config,
     find_endpoint,
     find_model,
     models_of,
-    tags_of,
 )
 from training.errors import CloudError
 
@@ -52,7 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_endpoint(parser)
     parser.add_argument("--to", metavar="CONFIG", help="this config, and not the one before")
     add_canary(parser)
-    add_timeout(parser, 60)
+    add_update_timeout(parser)
     add_yes(parser)
     add_dry_run(parser)
 
@@ -76,30 +85,33 @@ def run(arguments: argparse.Namespace) -> int:
     config = _usable(calls, endpoint, wanted)
     hardware = _hardware(config["ProductionVariants"][0])
     needed = is_needed(found, wanted)
+    scaling = scaling_now(calls, endpoint) or scaling_taken_off(calls, found)
     if needed:
         check_kind(calls, found, hardware, ", or name a config of machines with --to")
+        check_scaling(calls, found, hardware, scaling)
     print(f"{endpoint}: from {current} to {wanted}, {why}")
     # Told and not refused: the limit was set by `deploy`, and going back should not wait for it.
     limit = error_share_of(calls, endpoint) if needed else None
     if limit is not None and (missed := unseen_failure(calls, found, hardware, moves, limit)):
         print(missed)
-    scaling = scaling_now(calls, endpoint)
     most = most_machines(calls, endpoint, scaling)
     print(f"costs, until it is deleted: {hourly_costs(calls, hardware, most=most)}")
     if needed and not (arguments.yes or calls.dry_run or ask("Roll back?")):
         print("nothing was changed")
         return 1
-    if needed:
-        update(
-            calls,
-            found,
-            wanted,
-            instances=getattr(hardware, "count", None),
-            canary=moves,
-            keep_count=clear_scaling(calls, found, hardware, scaling),
-        )
-    if not calls.dry_run:
-        wait_for_service(calls, endpoint, wanted, arguments.timeout * 60)
+    with scaling_put_back(calls, endpoint):
+        if needed:
+            update(
+                calls,
+                found,
+                wanted,
+                instances=getattr(hardware, "count", None),
+                canary=moves,
+                keep_count=clear_scaling(calls, found, hardware),
+            )
+        if not calls.dry_run:
+            again = f"python -m training cloud rollback {endpoint} --to {wanted}"
+            wait_for_service(calls, endpoint, wanted, update_timeout(arguments), again)
     set_scaling(calls, endpoint, scaling if isinstance(hardware, Instances) else None)
     return 0 if _answers(calls, endpoint, models_of(config)) else 1
 
@@ -110,9 +122,7 @@ def config_before(calls: Calls, endpoint: str, current: str) -> tuple[str, str]:
     Raises:
         CloudError: there was none, by all that is known.
     """
-    described = find_config(calls, current)
-    before = tags_of(calls, described["EndpointConfigArn"]).get("before") if described else None
-    if before:
+    if before := config_noted_before(calls, current):
         return before, "by the tag that deploy left"
     names = [config.name for config in configs_of(calls, endpoint)]
     older = names[names.index(current) + 1 :] if current in names else []

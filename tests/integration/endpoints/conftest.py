@@ -58,6 +58,12 @@ class Cloud:
     def plan(self, **values: object) -> None:
         self.plan_file.write_text(json.dumps(values))
 
+    def end_it(self) -> None:
+        """What is going on on AWS is over."""
+        self.plan(skip=True)
+        self.endpoint()
+        self.plan()
+
     def endpoint(self) -> dict:
         return self.aws.client("sagemaker").describe_endpoint(EndpointName="garments")
 
@@ -77,6 +83,11 @@ class Cloud:
             *(one["AlarmName"] for one in alarms),
             *(one["ResourceId"] for one in targets["ScalableTargets"]),
         ]
+
+
+def interrupt(_: float) -> None:
+    """Ctrl-C, in the place of a pause."""
+    raise KeyboardInterrupt
 
 
 def shown(out: str) -> list[str]:

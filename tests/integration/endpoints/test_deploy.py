@@ -7,7 +7,7 @@ import re
 import pytest
 
 from tests.app.conftest import write_artifact
-from tests.integration.endpoints.conftest import IMAGE, MODEL, ROLE, shown
+from tests.integration.endpoints.conftest import IMAGE, MODEL, ROLE, interrupt, shown
 from tests.training.cloud.terminal import Terminal
 from training.__main__ import main
 
@@ -167,9 +167,11 @@ def test_an_update_that_was_undone(cloud):
 def test_scaling_comes_off_for_another_kind_of_machine(cloud):
     scaling = ["--max-instances", "3", "--invocations", "300"]
     cloud.deploy("1", "--instances", "2", *scaling)
+    there = cloud.left()
     status, _, err = cloud.deploy("1", "--instances", "2", "--instance-type", "ml.c5.2xlarge")
     assert status == 2
     assert "say how it shall scale there" in err
+    assert cloud.left() == there
 
     status, out, _ = cloud.deploy(
         "1", "--instances", "2", "--instance-type", "ml.c5.2xlarge", *scaling
@@ -180,6 +182,43 @@ def test_scaling_comes_off_for_another_kind_of_machine(cloud):
 
     cloud.deploy("2", "--instances", "2", "--instance-type", "ml.c5.2xlarge")
     assert "endpoint/garments/variant/AllTraffic" in cloud.left()
+
+
+def test_scaling_is_back_when_the_update_to_another_kind_is_undone(cloud):
+    assert cloud.deploy("1", "--max-instances", "3", "--invocations", "300")[0] == 0
+    cloud.plan(looks=1, end="Undone", reason="Alarm garments-5xx tripped during deployment.")
+    other = ["--instance-type", "ml.c5.2xlarge", "--max-instances", "9", "--invocations", "50"]
+    status, out, err = cloud.deploy("2", *other)
+    assert (status, "was undone" in err) == (2, True)
+    assert "scaling: 1 to 3 machines, 300 requests a minute for each" in out
+    assert "endpoint/garments/variant/AllTraffic" in cloud.left()
+
+
+def test_scaling_that_an_interrupted_update_took_off_is_set_by_the_next(cloud, monkeypatch):
+    assert cloud.deploy("1", "--max-instances", "3", "--invocations", "300")[0] == 0
+    cloud.plan(looks=10_000)
+    other = ["--instance-type", "ml.c5.2xlarge"]
+    with monkeypatch.context() as patch:
+        patch.setattr("training.cloud.waiting.sleep", interrupt)
+        status, _, err = cloud.deploy("2", *other, "--max-instances", "9", "--invocations", "50")
+    assert (status, "to set the scaling and to check the answers" in err) == (2, True)
+    assert "endpoint/garments/variant/AllTraffic" not in cloud.left()
+
+    cloud.end_it()
+    status, out, _ = cloud.deploy("2", *other)
+    assert status == 0
+    assert "scaling: 1 to 3 machines, 300 requests a minute for each" in out
+
+
+def test_an_endpoint_that_is_being_deleted_gets_no_new_parts(cloud):
+    cloud.deploy("1")
+    cloud.plan(looks=10_000)
+    cloud.aws.client("sagemaker").delete_endpoint(EndpointName="garments")
+    cloud.aws.client("cloudwatch").delete_alarms(AlarmNames=["garments-5xx", "garments-latency"])
+    there = cloud.left()
+    status, _, err = cloud.deploy("1")
+    assert (status, "garments is being deleted; run this again when it is gone" in err) == (2, True)
+    assert cloud.left() == there
 
 
 def test_serverless(cloud):
@@ -234,7 +273,11 @@ def test_another_model_answers(cloud, tmp_path, capsys):
 
     assert status == 1
     assert "golden image 0: answered by another model" in out
-    assert "rollback garments" in out
+    assert "costs money until it is deleted: python -m training cloud delete garments" in out
+
+    assert cloud.deploy("2")[0] == 0
+    status, out, _ = cloud.deploy("1", model="s3://shop/other/1.2.3/model.tar.gz")
+    assert (status, "Back to what was there: python -m training cloud rollback" in out) == (1, True)
 
 
 @pytest.mark.parametrize(
@@ -302,6 +345,7 @@ def test_a_deployment_that_takes_too_long_is_taken_up_again(cloud, monkeypatch):
     status, _, err = cloud.deploy("2", "--timeout", "2")
     assert status == 2
     assert "not done after 2:30; AWS goes on with it" in err
+    assert "check the answers, with the same command" in err
 
     status, _, err = cloud.deploy("3")
     assert status == 2

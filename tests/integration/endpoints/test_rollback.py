@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.integration.endpoints.conftest import shown
+from tests.integration.endpoints.conftest import interrupt, shown
 from tests.training.cloud.terminal import Terminal
 
 pytestmark = pytest.mark.aws
@@ -119,3 +119,25 @@ def test_rollback_over_a_change_of_machines_keeps_the_scaling(cloud):
     assert "1 x ml.c5.xlarge, up to 3 with the load, by the hour" in out
     assert "scaling: 1 to 3 machines, 300 requests a minute for each" in out
     assert "endpoint/garments/variant/AllTraffic" in cloud.left()
+
+
+def test_a_rollback_that_was_interrupted_is_ended_by_the_command_that_it_names(cloud, monkeypatch):
+    scaling = ["--max-instances", "3", "--invocations", "300"]
+    cloud.deploy("1")
+    cloud.deploy("2")
+    second = cloud.endpoint()["EndpointConfigName"]
+    cloud.deploy("2", "--instance-type", "ml.c5.2xlarge", *scaling)
+    cloud.plan(looks=10_000)
+    with monkeypatch.context() as patch:
+        patch.setattr("training.cloud.waiting.sleep", interrupt)
+        status, _, err = cloud.run("rollback", "garments", "--yes")
+    assert (status, "no longer waiting; AWS goes on with it" in err) == (2, True)
+    again = f"rollback garments --to {second}"
+    assert err.strip().endswith(f"python -m training cloud {again}")
+
+    cloud.end_it()
+    status, out, _ = cloud.run(*again.split(), "--yes")
+    assert status == 0
+    assert cloud.endpoint()["EndpointConfigName"] == second
+    assert "scaling: 1 to 3 machines, 300 requests a minute for each" in out
+    assert "3 golden images answered" in out

@@ -5,7 +5,15 @@ import argparse
 import pytest
 
 from training.cloud.buckets import location
-from training.cloud.endpoint.arguments import endpoint_name, share, variable
+from training.cloud.endpoint.arguments import (
+    add_alarms,
+    add_canary,
+    add_update_timeout,
+    endpoint_name,
+    share,
+    update_timeout,
+    variable,
+)
 from training.cloud.endpoint.rollout import explain
 from training.cloud.labelling.labels import Counts
 from training.cloud.labelling.photos import Photo, answer_to
@@ -52,6 +60,26 @@ def test_shares(wrong):
     assert share("0.05") == 0.05
     with pytest.raises(argparse.ArgumentTypeError, match="from 0 to 1"):
         share(wrong)
+
+
+@pytest.mark.parametrize("wrong", ["nan", "inf", "0", "-5", "60001"])
+def test_latencies_that_no_alarm_could_watch(wrong, capsys):
+    parser = argparse.ArgumentParser()
+    add_alarms(parser)
+    assert parser.parse_args(["--alarm-latency", "250"]).alarm_latency == 250
+    with pytest.raises(SystemExit):
+        parser.parse_args([f"--alarm-latency={wrong}"])
+    assert "is not within 1 to 60000" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("flags", "minutes"), [([], 70), (["--canary-minutes", "60"], 180), (["--timeout", "5"], 5)]
+)
+def test_an_update_is_waited_for_as_long_as_its_canary_takes(flags, minutes):
+    parser = argparse.ArgumentParser()
+    add_canary(parser)
+    add_update_timeout(parser)
+    assert update_timeout(parser.parse_args(flags)) == minutes * 60
 
 
 def test_the_table_of_labels():

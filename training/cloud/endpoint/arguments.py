@@ -7,8 +7,14 @@ import re
 
 from training.cloud.endpoint.alarms import LEAST_MINUTES, Limits
 from training.cloud.endpoint.guardrails import Canary, Scaling
-from training.command import positive
+from training.command import number, positive
 from training.errors import CloudError
+
+UPDATE_MINUTES = 60
+"""For new machines to start."""
+
+LONGEST_MS = 60_000
+"""SageMaker waits no longer for the container's answer."""
 
 
 def endpoint_name(text: str) -> str:
@@ -102,15 +108,29 @@ def add_yes(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--yes", action="store_true", help="do not ask")
 
 
-def add_timeout(parser: argparse.ArgumentParser, minutes: int) -> None:
-    """Declare --timeout."""
+def add_timeout(parser: argparse.ArgumentParser, minutes: int, more: str = "") -> None:
+    """Declare --timeout; `more` says what `timeout_of` adds to the minutes."""
     parser.add_argument(
         "--timeout",
         type=positive,
-        default=minutes,
+        default=None if more else minutes,
         metavar="MINUTES",
-        help="how long to wait (default %(default)s)",
+        help=f"how long to wait (default: {minutes}{more})",
     )
+
+
+def add_update_timeout(parser: argparse.ArgumentParser) -> None:
+    """Declare --timeout of an update."""
+    add_timeout(parser, UPDATE_MINUTES, ", and twice the --canary-minutes")
+
+
+def update_timeout(arguments: argparse.Namespace) -> int:
+    """What `add_update_timeout` has read, in seconds.
+
+    The old machines stay for as long again as the canary takes.
+    """
+    minutes = arguments.timeout or UPDATE_MINUTES + 2 * arguments.canary_minutes
+    return int(minutes * 60)
 
 
 def add_alarms(parser: argparse.ArgumentParser) -> None:
@@ -125,7 +145,7 @@ def add_alarms(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--alarm-latency",
-        type=float,
+        type=number(float, 1, LONGEST_MS),
         default=default.latency_ms,
         metavar="MS",
         help="that 95 %% of requests are to stay under (default %(default)s)",

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from app.artifact import ARCHIVE_FILE, MODEL_FILE, Golden, open_artifact
+from training.cloud.aws import plain_errors
 from training.cloud.buckets import check_region, location
 from training.cloud.calls import Calls
 from training.errors import CloudError
@@ -46,6 +47,7 @@ def fetch_release(calls: Calls, url: str) -> Release:
     check_region(calls.client("s3"), bucket)
     with tempfile.TemporaryDirectory() as folder, contextlib.closing(found["Body"]) as body:
         path = Path(folder) / MODEL_FILE
-        extract(body, path, url)
+        with plain_errors(f"reading {url}"):
+            extract(body, path, url)
         artifact = open_artifact(path)
     return Release(url, artifact.card.version, artifact.sha256, artifact.golden)

@@ -32,6 +32,11 @@ def is_needed(found: dict[str, Any] | None, config: str) -> bool:
         found["EndpointStatus"],
         found["EndpointConfigName"],
     )
+    if status == "Deleting":
+        raise CloudError(
+            f"{endpoint} is being deleted; run this again when it is gone: python -m training "
+            f"cloud status {endpoint}"
+        )
     coming = found.get("PendingDeploymentSummary", {}).get("EndpointConfigName", current)
     if status in BUSY and coming != config:
         raise CloudError(
@@ -121,8 +126,15 @@ def remember_before(calls: Calls, config: str, before: str) -> None:
         calls.change("sagemaker", "AddTags", request, f"tagging {config}")
 
 
-def wait_for_service(calls: Calls, endpoint: str, config: str, timeout: float) -> None:
-    """Wait until `config` is in service; `timeout` is in seconds.
+def wait_for_service(calls: Calls, endpoint: str, config: str, timeout: float, again: str) -> None:
+    """Wait until `config` is in service.
+
+    Args:
+        calls: to AWS.
+        endpoint: its name.
+        config: that is to be in service.
+        timeout: in seconds.
+        again: the command that does what is left, when the waiting ends too soon.
 
     Raises:
         CloudError: it is not, with the reason and what to do.
@@ -136,7 +148,11 @@ def wait_for_service(calls: Calls, endpoint: str, config: str, timeout: float) -
         told = f" ({', '.join(sorted(stages))})" if stages else ""
         return status not in BUSY, f"{endpoint}: {status}{told}"
 
-    wait_until_done(look, timeout, f"Follow it with: python -m training cloud status {endpoint}")
+    then = (
+        f"Follow it with: python -m training cloud status {endpoint}. Then do what is left, which "
+        f"is to set the scaling and to check the answers, with {again}"
+    )
+    wait_until_done(look, timeout, then)
     found = existing_endpoint(calls, endpoint)
     check_healthy(found)
     if found["EndpointConfigName"] != config:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 from training.cloud.calls import Calls
@@ -11,11 +13,13 @@ from training.cloud.endpoint.guardrails import (
     register_scaling,
     scaling_target,
 )
-from training.cloud.endpoint.requests import Instances, Serverless
-from training.cloud.endpoint.state import find_config, scaling_of
+from training.cloud.endpoint.requests import Instances, Serverless, tags
+from training.cloud.endpoint.state import BUSY, find_config, find_endpoint, scaling_of, tags_of
 from training.errors import CloudError
 
 SERVICE = "application-autoscaling"
+TAKEN_OFF = "scaling"
+"""The tag on an endpoint that tells how it scaled before an update took that off."""
 
 
 def keeps_scaling(calls: Calls, found: dict[str, Any], hardware: Instances | Serverless) -> bool:
@@ -25,30 +29,64 @@ def keeps_scaling(calls: Calls, found: dict[str, Any], hardware: Instances | Ser
     )
 
 
-def clear_scaling(
+def check_scaling(
     calls: Calls, found: dict[str, Any], hardware: Instances | Serverless, wanted: Scaling | None
-) -> bool:
-    """Take scaling off where the update would fail for it; whether it is still on.
-
-    AWS updates no endpoint that scales to another kind of machine.
-    Source: https://docs.aws.amazon.com/sagemaker/latest/dg/endpoint-scaling-update.html
+) -> None:
+    """Make sure that it is known how the endpoint shall scale after the update.
 
     Raises:
-        CloudError: it has to come off, and `wanted` does not say what to put there afterwards.
+        CloudError: the scaling has to come off, and `wanted` does not say what to put there.
+    """
+    endpoint = found["EndpointName"]
+    comes_off = scaling_of(calls, endpoint) and not _is_of_its_kind(calls, found, hardware)
+    if comes_off and isinstance(hardware, Instances) and wanted is None:
+        raise CloudError(
+            f"{endpoint} scales with the load, and has to stop that while it moves from "
+            f"{_kind(calls, found)} to {hardware.kind}: say how it shall scale there, with "
+            "--max-instances and --invocations"
+        )
+
+
+def clear_scaling(calls: Calls, found: dict[str, Any], hardware: Instances | Serverless) -> bool:
+    """Take scaling off where the update would fail for it; whether it is still on.
+
+    AWS updates no endpoint that scales to another kind of machine. How it scaled is noted in a tag
+    on the endpoint, so that it is not lost when the update, or this program, ends too soon.
+    Source: https://docs.aws.amazon.com/sagemaker/latest/dg/endpoint-scaling-update.html
     """
     endpoint = found["EndpointName"]
     if scaling_of(calls, endpoint) is None:
         return False
     if _is_of_its_kind(calls, found, hardware):
         return True
-    if isinstance(hardware, Instances) and wanted is None:
-        raise CloudError(
-            f"{endpoint} scales with the load, and has to stop that while it moves from "
-            f"{_kind(calls, found)} to {hardware.kind}: say how it shall scale there, with "
-            "--max-instances and --invocations"
-        )
+    if before := scaling_now(calls, endpoint):
+        _note(calls, found, f"{before.least}:{before.most}:{before.invocations:g}")
     remove_scaling(calls, endpoint)
     return False
+
+
+def scaling_taken_off(calls: Calls, found: dict[str, Any]) -> Scaling | None:
+    """How the endpoint scaled before `clear_scaling`, where it has not been set since."""
+    noted = tags_of(calls, found["EndpointArn"]).get(TAKEN_OFF)
+    if not noted or scaling_of(calls, found["EndpointName"]) is not None:
+        return None
+    least, most, invocations = noted.split(":")
+    return Scaling(int(least), int(most), float(invocations))
+
+
+@contextlib.contextmanager
+def scaling_put_back(calls: Calls, endpoint: str) -> Iterator[None]:
+    """Where what is done inside fails, and the endpoint is back in service: set its old scaling."""
+    try:
+        yield
+    except CloudError:
+        try:
+            found = find_endpoint(calls, endpoint)
+            if found and found["EndpointStatus"] not in BUSY:
+                set_scaling(calls, endpoint, scaling_taken_off(calls, found))
+        except CloudError as error:
+            print(f"its scaling was not looked at: {error}")
+        raise
 
 
 def remove_scaling(calls: Calls, endpoint: str) -> bool:
@@ -77,6 +115,9 @@ def set_scaling(calls: Calls, endpoint: str, wanted: Scaling | None) -> None:
         calls.change(SERVICE, operation, request, f"setting the scaling of {endpoint}")
     if not calls.dry_run:
         print(f"scaling: {told_of(wanted)}")
+        described = find_endpoint(calls, endpoint)
+        if described and TAKEN_OFF in tags_of(calls, described["EndpointArn"]):
+            _note(calls, described, "")
 
 
 def scaling_now(calls: Calls, endpoint: str) -> Scaling | None:
@@ -94,6 +135,11 @@ def most_machines(calls: Calls, endpoint: str, wanted: Scaling | None) -> int | 
         return wanted.most
     found = scaling_of(calls, endpoint)
     return int(found[0]["MaxCapacity"]) if found else None
+
+
+def _note(calls: Calls, found: dict[str, Any], scaling: str) -> None:
+    request = {"ResourceArn": found["EndpointArn"], "Tags": tags({TAKEN_OFF: scaling})}
+    calls.change("sagemaker", "AddTags", request, f"tagging {found['EndpointName']}")
 
 
 def _is_of_its_kind(calls: Calls, found: dict[str, Any], hardware: Instances | Serverless) -> bool:

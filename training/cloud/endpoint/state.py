@@ -97,6 +97,12 @@ def tags_of(calls: Calls, arn: str) -> dict[str, str]:
     return {key[len(prefix) :]: listed[key] for key in listed if key.startswith(prefix)}
 
 
+def config_noted_before(calls: Calls, config: str) -> str | None:
+    """The config that `deploy` has noted, in a tag, as the one in service before this one."""
+    found = find_config(calls, config)
+    return tags_of(calls, found["EndpointConfigArn"]).get("before") if found else None
+
+
 def configs_of(calls: Calls, endpoint: str) -> Iterator[Config]:
     """The configs that `deploy` has made for the endpoint, the newest first."""
     order = {"NameContains": endpoint, "SortBy": "CreationTime", "SortOrder": "Descending"}
