@@ -66,29 +66,6 @@ def is_imbalanced(labels: Tensor) -> bool:
     return bool(counts.max() > MAX_CLASS_RATIO * counts.min())
 
 
-def named_numbers(
-    text: str, names: list[str], what: str, most: float = math.inf
-) -> dict[str, float]:
-    """Read `NAME=NUMBER,NAME=NUMBER`, of numbers from 0 to `most`.
-
-    Raises:
-        DataError: it is something else, or names a source that is not among `names`.
-    """
-    numbers = {}
-    for part in filter(None, text.split(",")):
-        name, _, number = part.partition("=")
-        if name.strip() not in names:
-            raise DataError(f"{what}: no source is named {name!r}; there are {', '.join(names)}")
-        try:
-            numbers[name.strip()] = float(number)
-        except ValueError:
-            raise DataError(f"{what}: {part!r} is not NAME=NUMBER") from None
-        if not (math.isfinite(numbers[name.strip()]) and 0 <= numbers[name.strip()] <= most):
-            limit = "0 on" if math.isinf(most) else f"0 to {most:g}"
-            raise DataError(f"{what}: {part!r} is not a number from {limit}")
-    return numbers
-
-
 def default_weights(sizes: Mapping[str, int]) -> dict[str, float]:
     """How often an epoch sees each image of a source: the largest once, a smaller one more often.
 

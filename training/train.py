@@ -38,12 +38,13 @@ from training.distributed import Processes, processes
 from training.errors import DataError, TrainingError
 from training.exporting import export
 from training.lineage import data_source, learnt_from
-from training.mixture import default_weights, mix, named_numbers
+from training.mixture import default_weights, mix
 from training.networks import build_network
 from training.objective import Objective
 from training.options import Options, add_arguments, from_arguments
 from training.precision import choose_precision
 from training.profiling import Profile
+from training.source_names import named_numbers
 from training.trainer import RunInterrupted, Trainer
 
 __all__ = ["add_arguments", "run"]

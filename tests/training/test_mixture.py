@@ -7,8 +7,7 @@ import torch
 
 from training.batches import Batches
 from training.datasets import FOLDERS, Split
-from training.errors import DataError
-from training.mixture import Mixture, default_weights, mix, named_numbers
+from training.mixture import Mixture, default_weights, mix
 
 
 def split(*counts: int) -> Split:
@@ -113,28 +112,3 @@ def test_the_processes_of_a_run_share_each_batch() -> None:
         assert torch.equal(labels[0::2], mine)
         assert torch.equal(labels[1::2], theirs)
         assert torch.equal(images[:, 0, 0, 0], labels)
-
-
-def test_named_numbers_are_read() -> None:
-    names = ["home", "fashion-mnist"]
-
-    assert named_numbers("home=4,fashion-mnist=0.5", names, "--weights") == {
-        "home": 4.0,
-        "fashion-mnist": 0.5,
-    }
-    assert named_numbers("", names, "--weights") == {}
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("hom=4", "no source is named 'hom'; there are home, shop"),
-        ("home", "'home' is not NAME=NUMBER"),
-        ("home=many", "'home=many' is not NAME=NUMBER"),
-        ("home=-1", "'home=-1' is not a number from 0 on"),
-        ("home=nan", "not a number from 0 on"),
-    ],
-)
-def test_what_is_wrong_with_a_flag_is_said(text: str, message: str) -> None:
-    with pytest.raises(DataError, match=message):
-        named_numbers(text, ["home", "shop"], "--weights")

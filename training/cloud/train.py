@@ -18,7 +18,7 @@ import boto3
 from training.cloud.aws import client, plain_errors, session
 from training.cloud.jobs import arguments as job_arguments
 from training.cloud.jobs import job
-from training.cloud.jobs.launch import agreed, launch, price_of, rehearse
+from training.cloud.jobs.launch import agreed, being_started, launch, price_of, rehearse
 from training.cloud.jobs.watch import Log, describe, follow, summary
 from training.cloud.roles import role_arn
 from training.cloud.waiting import watch
@@ -66,7 +66,8 @@ def run(arguments: argparse.Namespace) -> int:
         return _watch(arguments.name, made)
     if not agreed(wanted, made, yes=arguments.yes):
         return 1
-    launch(wanted, role, made)
+    with being_started(wanted.name):
+        launch(wanted, role, made)
     print(f"started {wanted.name}; sources: {', '.join(wanted.channels)}")
     print(f"TensorBoard: tensorboard --logdir {wanted.output}/{wanted.name}/tensorboard-output")
     return 0 if arguments.no_wait else _watch(wanted.name, made)

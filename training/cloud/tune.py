@@ -23,7 +23,7 @@ from botocore.exceptions import ClientError
 from training.cloud.aws import client, code_of, plain_errors, session
 from training.cloud.jobs import arguments as job_arguments
 from training.cloud.jobs import job
-from training.cloud.jobs.launch import agreed, price_of, source
+from training.cloud.jobs.launch import agreed, being_started, price_of, source
 from training.cloud.jobs.ranges import Ranges, ranges
 from training.cloud.jobs.rehearsal import Rehearsal, Rehearsed
 from training.cloud.jobs.trials import table, trials, write_config
@@ -83,7 +83,8 @@ def run(arguments: argparse.Namespace) -> int:
         return _watch(sagemaker, name, best)
     if not agreed(wanted, made, arguments.trials, yes=arguments.yes):
         return 1
-    _start(arguments, wanted, role, chosen, made)
+    with being_started(name):
+        _start(arguments, wanted, role, chosen, made)
     print(f"started {name}, tuning {', '.join(chosen)}")
     if wanted.checkpoints:
         print(f"checkpoints, which cost storage until they are deleted: {wanted.checkpoints}")

@@ -132,6 +132,15 @@ def test_the_exact_request_of_a_job_is_shown_and_aws_would_take_it(cloud, monkey
         assert request["HyperParameters"]["profile"] == "/opt/ml/output/data/profile"
 
 
+def test_a_range_of_batch_sizes_is_of_whole_numbers(cloud, monkeypatch):
+    flags = ["--name", "garment-1", "--range", "batch-size=16:64"]
+    requests, _ = rehearsed(cloud, monkeypatch, "tune", *flags)
+    ranges = requests[-1][2]["HyperParameterTuningJobConfig"]["ParameterRanges"]
+    assert ranges["IntegerParameterRanges"] == [
+        {"Name": "batch-size", "MinValue": "16", "MaxValue": "64", "ScalingType": "Linear"}
+    ]
+
+
 @pytest.mark.parametrize(("strategy", "spot"), [("Bayesian", []), ("Hyperband", ["--spot"])])
 def test_the_exact_request_of_a_tuning_is_shown_and_aws_would_take_it(
     cloud, monkeypatch, strategy, spot

@@ -12,6 +12,7 @@ from training.cloud import train
 from training.cloud.jobs import arguments as job_arguments
 from training.cloud.jobs import job, measures
 from training.cloud.jobs.hyperparameters import hyperparameters
+from training.cloud.jobs.launch import being_started
 from training.errors import CloudError
 
 HOME = "s3://shop/data/home"
@@ -70,6 +71,12 @@ def test_sources_become_channels_whose_names_a_shell_takes():
     assert all(re.fullmatch("[a-z0-9_]+", name) for name in made.channels)
 
 
+def test_weights_name_the_sources_as_on_a_laptop():
+    flags = ["--weights", "fashion-mnist=0.4,home=2", "--augment-of", "fashion_mnist=0.2"]
+    made = described("--data", HOME, "--", *flags, data="s3://shop/data/fashion-mnist")
+    assert made.hyperparameters["weights"] == "fashion-mnist=0.4,home=2"
+
+
 def test_an_artifact_to_start_from_is_a_channel_of_its_own():
     made = described("--start-from", "s3://shop/garments/1.0.0/model.pt")
 
@@ -101,6 +108,8 @@ def test_spot_waits_twice_as_long_as_it_may_run():
         (["--tag", "shop"], "--tag 'shop' is not KEY=VALUE"),
         (["--start-from", "s3://shop/garments"], "name the model.pt itself"),
         (["--checkpoints", "jobs/x"], "'jobs/x' is no S3 address"),
+        (["--", "--weights", "hom=4"], "--weights: no source is named 'hom'; there are home"),
+        (["--", "--augment-of", "home=2"], "--augment-of: 'home=2' is not a number from 0 to 1"),
     ],
 )
 def test_what_cannot_be_is_told_before_it_costs_money(arguments, problem):
@@ -111,6 +120,11 @@ def test_what_cannot_be_is_told_before_it_costs_money(arguments, problem):
 def test_a_name_that_sagemaker_refuses_is_told():
     with pytest.raises(CloudError, match="63 letters, digits and hyphens"):
         described(name="garment_1")
+
+
+def test_ctrl_c_while_a_job_is_started_tells_its_name():
+    with pytest.raises(CloudError, match="--name garment-1 follows it"), being_started("garment-1"):
+        raise KeyboardInterrupt
 
 
 def test_a_flag_twice_is_the_later_one():

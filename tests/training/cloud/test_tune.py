@@ -33,6 +33,7 @@ def test_a_range_can_be_changed_and_what_is_fixed_is_not_tuned():
     assert found["learning-rate"] == Range(0.05, 0.1, logarithmic=False)
     assert found["batch-size"] == ("32", "512")
     assert "augment" not in found
+    assert ranges(["batch-size=16:64"], {})["batch-size"] == Range(16, 64, False, whole=True)
 
 
 @pytest.mark.parametrize(
@@ -40,7 +41,12 @@ def test_a_range_can_be_changed_and_what_is_fixed_is_not_tuned():
     [
         ("momentum=0:1", {}, "only learning-rate, batch-size, weight-decay, augment"),
         ("augment=1:0", {}, "LOW is not below HIGH"),
-        ("augment=a:b", {}, "write NAME=LOW:HIGH or NAME=A,B,C"),
+        ("augment=a:b", {}, "train would refuse this: .*'a' is not a number"),
+        ("augment=0:0.5:1", {}, "write NAME=LOW:HIGH or NAME=A,B,C"),
+        ("augment=0:5", {}, "train would refuse this: .*5 is not within 0 to 1"),
+        ("batch-size=16.5:64", {}, "train would refuse this: .*'16.5' is not a number"),
+        ("batch-size=64,many", {}, "train would refuse this: .*'many' is not a number"),
+        ("weight-decay=0:100", {}, "train would refuse this: .*100 is not within 0 to 10"),
         ("batch-size=64", {}, "write NAME=LOW:HIGH or NAME=A,B,C"),
         ("augment=0:1", {"augment": "1"}, "it is fixed by --augment too"),
     ],

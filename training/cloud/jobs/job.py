@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from training.cloud.buckets import Location, location
 from training.cloud.jobs.arguments import COMMON
 from training.cloud.jobs.hyperparameters import Hyperparameters, hyperparameters
-from training.errors import CloudError
+from training.errors import CloudError, DataError
+from training.source_names import channel_name, named_numbers
 
 ML = "/opt/ml"
 """The folder of a job's container that SageMaker fills and reads."""
@@ -78,6 +79,11 @@ def job_of(
     first = location(next(iter(channels.values())))
     output = location(arguments.output) if arguments.output else Location(first.bucket, "jobs")
     flags = hyperparameters([*_common(arguments), *arguments.flags])
+    try:
+        named_numbers(flags.get("weights", ""), list(channels), "--weights")
+        named_numbers(flags.get("augment-of", ""), list(channels), "--augment-of", most=1)
+    except DataError as error:
+        raise CloudError(str(error)) from error
     # The container's folders; what lies below the output becomes output.tar.gz.
     if checkpoint_dir:
         flags |= {"resume": "true", "checkpoint-dir": checkpoint_dir}
@@ -128,8 +134,7 @@ def _channels(given: Sequence[str]) -> dict[str, str]:
         if not equals or name.startswith("s3://"):
             name, uri = "", text
         where = location(uri)
-        # A channel becomes a variable of a shell, SM_CHANNEL_NAME: other characters end the job.
-        channel = re.sub(r"\W", "_", name or where.key.rpartition("/")[2]).lower()
+        channel = channel_name(name or where.key.rpartition("/")[2])
         if not channel or channel in ("code", "sm_drivers", START_FROM):
             raise CloudError(f"--data {text}: name the source: --data NAME=s3://...")
         if channel in channels:

@@ -40,6 +40,18 @@ def launch(job: Job, role: str, made: boto3.Session) -> None:
             sdk.clean(trainer)
 
 
+@contextlib.contextmanager
+def being_started(name: str) -> Iterator[None]:
+    """Tell the name of what may run and cost money already when Ctrl-C comes in here."""
+    try:
+        yield
+    except KeyboardInterrupt as interrupt:
+        raise CloudError(
+            f"interrupted while {name} was being started. If it was, it costs money: the same "
+            f"command with --name {name} follows it, and on Ctrl-C asks whether to stop it"
+        ) from interrupt
+
+
 def rehearse(job: Job, role: str, region: str) -> Rehearsal:
     """What `launch` would ask of AWS."""
     rehearsal = Rehearsal(region, "CreateTrainingJob")

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import argparse
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from training.cloud.jobs.hyperparameters import CONTAINER, Hyperparameters
+from training.cloud.jobs.hyperparameters import CONTAINER, Hyperparameters, check
 from training.errors import CloudError
 
 
 @dataclass(frozen=True)
 class Range:
-    """A number from `low` to `high`, on a scale of its logarithm or not."""
+    """A number from `low` to `high`, on a scale of its logarithm or not, perhaps a whole one."""
 
     low: float
     high: float
     logarithmic: bool
+    whole: bool = False
 
 
 Choices = tuple[str, ...]
@@ -40,7 +40,7 @@ def ranges(given: Sequence[str], fixed: Hyperparameters) -> Ranges:
             raise CloudError(f"--range {name}: it is fixed by --{name} too")
         if name not in found:
             raise CloudError(f"--range {name}: only {', '.join(found)} can be tuned here")
-        found[name] = _read(text, limits)
+        found[name] = _read(name, text, limits)
     ours = {name: limits for name, limits in found.items() if name not in fixed}
     if not ours:
         raise CloudError("nothing is left to tune: every hyperparameter is fixed by a flag")
@@ -71,17 +71,21 @@ def _round(value: float) -> float:
     return float(f"{value:.3g}")
 
 
-def _read(text: str, limits: str) -> Range | Choices:
-    if ":" not in limits:
-        choices = tuple(filter(None, limits.split(",")))
-        if len(choices) < 2:
-            raise CloudError(f"--range {text!r}: write NAME=LOW:HIGH or NAME=A,B,C")
-        return choices
-    try:
-        low, high = map(float, limits.split(":"))
-    except ValueError:
-        raise CloudError(f"--range {text!r}: write NAME=LOW:HIGH or NAME=A,B,C") from None
-    if not (0 <= low < high and math.isfinite(high)):
-        raise CloudError(f"--range {text!r}: LOW is not below HIGH, or not from 0 on")
+def _read(name: str, text: str, limits: str) -> Range | Choices:
+    separator = ":" if ":" in limits else ","
+    parts = tuple(filter(None, limits.split(separator)))
+    if len(parts) < 2 or (separator == ":" and len(parts) > 2):
+        raise CloudError(f"--range {text!r}: write NAME=LOW:HIGH or NAME=A,B,C")
+    for part in parts:
+        try:
+            check({name: part})
+        except CloudError as error:
+            raise CloudError(f"--range {text!r}: {error}") from error
+    if separator == ",":
+        return parts
+    low, high = map(float, parts)
+    if low >= high:
+        raise CloudError(f"--range {text!r}: LOW is not below HIGH")
     # What may grow a hundredfold is searched by its logarithm.
-    return Range(low, high, logarithmic=low > 0 and high / low >= 10)
+    logarithmic = low > 0 and high / low >= 10
+    return Range(low, high, logarithmic, whole=name == "batch-size")

@@ -14,7 +14,14 @@ REQUIREMENTS = "requirements.txt"
 START = "start.sh"
 """Starts the SDK's script, and passes SIGTERM on to the training."""
 
-OF_APP = ("__init__.py", "artifact.py", "errors.py", "image_bounds.py", "images.py")
+OF_APP = (
+    "__init__.py",
+    "artifact.py",
+    "errors.py",
+    "image_bounds.py",
+    "image_depth.py",
+    "images.py",
+)
 """What training takes of the service."""
 
 

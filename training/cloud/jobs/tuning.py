@@ -23,7 +23,11 @@ from training.cloud.jobs.ranges import Range, Ranges
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
-    from sagemaker.core.parameter import CategoricalParameter, ContinuousParameter
+    from sagemaker.core.parameter import (
+        CategoricalParameter,
+        ContinuousParameter,
+        IntegerParameter,
+    )
     from sagemaker.core.shapes import (
         HyperbandStrategyConfig,
         HyperParameterTuningJobStrategyConfig,
@@ -95,5 +99,7 @@ def pack(source: Path) -> bytes:
 def _parameter(limits: Range | tuple[str, ...]) -> Any:
     if isinstance(limits, Range):
         scaling = "Logarithmic" if limits.logarithmic else "Linear"
+        if limits.whole:
+            return IntegerParameter(int(limits.low), int(limits.high), scaling)
         return ContinuousParameter(limits.low, limits.high, scaling)
     return CategoricalParameter(list(limits))
