@@ -25,6 +25,8 @@ SIDE_BY_SIDE := --numprocesses logical --maxprocesses 4
 SAMPLE := tests/samples/ankle-boot.png
 
 .DEFAULT_GOAL := help
+# All install into the same .venv.
+.NOTPARALLEL:
 .PHONY: help serve test test-slow test-docker test-all bench lint format lock clean
 
 help: ## List the targets

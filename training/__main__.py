@@ -12,6 +12,8 @@ from __future__ import annotations
 import argparse
 import ast
 import importlib
+import os
+import signal
 import sys
 import warnings
 from collections.abc import Sequence
@@ -80,4 +82,10 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        # As if it had not been caught, so that a shell, or `compare`, sees what has ended it.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGINT)

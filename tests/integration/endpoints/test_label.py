@@ -57,7 +57,7 @@ def sent(cloud: Cloud, job: dict) -> list[str]:
 
 def test_label_everything_and_again(cloud, photos, tmp_path):
     cloud.plan(looks=2)
-    output = tmp_path / "labels.jsonl"
+    output = tmp_path / "labels.part"
     arguments = ["label", PHOTOS, OUT, "--endpoint", "garments", "--yes"]
     arguments += ["--output", str(output)]
     status, out, err = cloud.run(*arguments)

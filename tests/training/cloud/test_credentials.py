@@ -1,10 +1,17 @@
-"""Settings and credentials that are wrong: each command says which, in a line."""
+"""Settings, credentials and a network that are wrong: each command says so, in a line."""
 
+import io
 import os
+import signal
+import socket
+import subprocess
+import sys
+import tarfile
 
 import pytest
 
 from tests.training.cloud.failing_s3 import failing_s3
+from tests.training.cloud.local_server import QuietHandler, asked_by_boto3
 from training.cloud.calls import Calls
 from training.cloud.endpoint.state import scaling_of
 
@@ -81,6 +88,46 @@ def test_credentials_that_s3_refuses(
     with failing_s3(monkeypatch, status, code, message) as asked:
         assert problem in told(cloud, data, command)
     assert "GET" in asked, "an answer to HEAD has no body that says why"
+
+
+def test_a_model_that_breaks_off(keys, cloud, data, monkeypatch):
+    packed, model = io.BytesIO(), tarfile.TarInfo("model.pt")
+    model.size = 200_000
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        archive.addfile(model, io.BytesIO(os.urandom(model.size)))
+    body = packed.getvalue()
+
+    class Handler(QuietHandler):
+        def do_GET(self) -> None:  # noqa: N802  # http.server's name
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body[:100_000])
+
+        do_HEAD = do_GET  # noqa: N815
+
+    with asked_by_boto3(monkeypatch, "S3", Handler):
+        assert "error: reading s3://shop/m.tar.gz: " in told(cloud, data, "deploy")
+
+
+def test_ctrl_c_while_aws_does_not_answer(keys):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(60)
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)  # which it inherits
+        try:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "training", "cloud", "status", "garments"],
+                env={**os.environ, "AWS_ENDPOINT_URL": url},
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+        finally:
+            signal.signal(signal.SIGINT, before)
+        with silent.accept()[0]:
+            process.send_signal(signal.SIGINT)
+            said = process.communicate(timeout=60)[1]
+    assert (process.returncode, said) == (-signal.SIGINT, "interrupted\n")
 
 
 def test_a_target_of_scaling_that_is_not_there_is_none(aws):

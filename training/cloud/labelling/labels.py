@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -67,11 +68,11 @@ def merge(
         CloudError: an answer cannot be read.
     """
     counts = Counts()
-    candidate = path.with_suffix(".part")
     with contextlib.ExitStack() as stack:
         pool = stack.enter_context(ThreadPoolExecutor(_AT_ONCE))
+        folder = stack.enter_context(tempfile.TemporaryDirectory(dir=path.parent))
+        candidate = Path(folder) / path.name
         file = stack.enter_context(candidate.open("w", encoding="utf-8"))
-        stack.callback(candidate.unlink, missing_ok=True)
         for part in _portions(photos):
             names = [answer_to(photo, where, answers) for photo in part]
             for photo, answer in zip(
