@@ -153,6 +153,12 @@ def test_what_is_imported_is_declared(package: str, extras: list[str]) -> None:
             assert names & declared.keys(), f"{package} imports {module}"
 
 
+def test_the_images_have_the_version_of_the_package() -> None:
+    dockerfile = (ROOT / "docker/Dockerfile").read_text()
+    labels = re.findall(r"^ARG VERSION=(\S+)$", dockerfile, re.MULTILINE)
+    assert set(labels) == {PROJECT["version"]}
+
+
 def test_app_never_imports_training() -> None:
     assert {name for name in imported_modules("app") if name.split(".")[0] == "training"} == set()
 
