@@ -52,9 +52,10 @@ def main() -> int:
         _log.warning("%s is not a setting and has no effect; see python -m app --help", name)
     try:
         listener = _listen(settings)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "No name of a host"
         return _fail(
-            f"cannot listen on {settings.host} port {settings.port}: {error.strerror}. "
+            f"cannot listen on {settings.host} port {settings.port}: {reason}. "
             "Set GARMENT_PORT or GARMENT_HOST to another one.",
             1,
         )

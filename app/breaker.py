@@ -57,10 +57,10 @@ class CircuitBreaker:
                     self._opened = self._clock()
             raise
         else:
-            self._failures = 0
+            self._failures, self._opened = 0, -math.inf
         finally:
             if half_open:
                 self._trying = False
 
     def _left(self) -> float:
-        return self._opened + self._seconds - self._clock() if self._failures else 0.0
+        return self._opened + self._seconds - self._clock()

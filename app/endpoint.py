@@ -22,6 +22,7 @@ from app.errors import (
 )
 from app.invocation import JSON
 from app.settings import Settings
+from app.store.explain import said
 
 SERVING = ("InService", "Updating", "SystemUpdating", "RollingBack")
 """States of an endpoint that answers; while it is updated, the old model does."""
@@ -34,6 +35,7 @@ _THROTTLED = {
 }
 # Each with a space, which no name of an endpoint or a role has: AWS's messages quote those.
 _TOO_LARGE = ("size limit", "payload size", "length less than or equal", "too large")
+_NO_SAGEMAKER = "AWS cannot be called: what answers is no SageMaker, such as a web page."
 _CONNECT_SECONDS = 3
 
 
@@ -60,7 +62,7 @@ class Endpoint:
         """Credentials and region are those of the environment.
 
         Raises:
-            BotoCoreError: AWS cannot be used as it is configured.
+            Exception: AWS cannot be used as it is configured.
         """
         self.name = settings.endpoint_name
         # Trying again is the predictor's: it knows how much time is left.
@@ -82,13 +84,14 @@ class Endpoint:
             Failure: AWS does not tell.
         """
         try:
-            status: str = self._control.describe_endpoint(EndpointName=self.name)["EndpointStatus"]
-        except boto.ClientError as error:
-            if "could not find" in _message(error).lower():
+            answer = self._control.describe_endpoint(EndpointName=self.name)
+        except Exception as error:
+            if isinstance(error, boto.ClientError) and "could not find" in _message(error).lower():
                 return "Missing"
             raise _failure(error, self.name) from error
-        except boto.BotoCoreError as error:
-            raise _failure(error, self.name) from error
+        if "EndpointStatus" not in answer:
+            raise Failure(EndpointRefused(_NO_SAGEMAKER), again=False)
+        status: str = answer["EndpointStatus"]
         return status
 
     def invoke(self, body: bytes, content_type: str, attributes: str = "") -> Invoked:
@@ -108,7 +111,7 @@ class Endpoint:
             response = self._runtime.invoke_endpoint(**call)
             with closing(response["Body"]) as stream:
                 return Invoked(stream.read(), response.get("InvokedProductionVariant"))
-        except (boto.BotoCoreError, boto.ClientError) as error:
+        except Exception as error:
             raise _failure(error, self.name) from error
 
     def close(self) -> None:
@@ -125,7 +128,8 @@ def _failure(error: Exception, name: str) -> Failure:
     if isinstance(error, (boto.HTTPClientError, boto.ConnectionError)):
         # Also a connection that was kept open and is dead: a new one is all it takes.
         return Failure(EndpointUnavailable(f"The endpoint {name} cannot be reached."), again=True)
-    return Failure(EndpointRefused(f"AWS cannot be called: {error}."), again=False)
+    # The rest is not all boto3's own: a file of credentials that is not there is an OSError.
+    return Failure(EndpointRefused(f"AWS cannot be called: {said(error)}."), again=False)
 
 
 def _refusal(error: boto.ClientError, name: str) -> Failure:

@@ -112,6 +112,12 @@ class Service:
             )
 
     @property
+    def _source(self) -> str:
+        """What the predictor comes from, for a message."""
+        proxy = self.settings.backend == "sagemaker"
+        return f"the endpoint {self.settings.endpoint_name}" if proxy else self.settings.model
+
+    @property
     def _reloads(self) -> bool:
         return self.settings.reload_seconds > 0 and self.settings.backend == "local"
 
@@ -124,7 +130,7 @@ class Service:
             return None
         except Exception as error:
             _log.exception("the model could not be loaded")
-            self._on_failure(f"{self.settings.model}: {error!r}")
+            self._on_failure(f"{self._source}: {error!r}")
             return None
         self._take(predictor)
         return predictor.model

@@ -8,17 +8,17 @@ from pathlib import Path
 from typing import Literal
 
 from annotated_types import Ge, Gt, Le
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "GARMENT_"
 BUNDLED_MODEL = Path(__file__).parent / "bundled" / "model.pt"
 MIB = 1024 * 1024
+_BIND_TO_PORT = "SAGEMAKER_BIND_TO_PORT"
 
 
 def _default_cache() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "garment-classifier"
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "garment-classifier"
 
 
 class SettingsError(Exception):
@@ -131,6 +131,15 @@ class Settings(BaseSettings):
         "info", description="The least level that is logged."
     )
 
+    @field_validator("model", "cache")
+    @classmethod
+    def _has_a_home(cls, path: str | Path) -> str | Path:
+        try:
+            Path(path).expanduser()
+        except RuntimeError as error:
+            raise ValueError("the home it begins with is not known; write it whole") from error
+        return path
+
     @model_validator(mode="after")
     def _has_an_endpoint(self) -> Settings:
         if self.backend == "sagemaker" and not self.endpoint_name:
@@ -169,7 +178,7 @@ def endpoint_defaults(environment: Mapping[str, str]) -> dict[str, str | int]:
     """
     return {
         "host": "0.0.0.0",  # noqa: S104  # the container's network is SageMaker's
-        "port": environment.get("SAGEMAKER_BIND_TO_PORT", "8080"),
+        "port": environment.get(_BIND_TO_PORT, "8080"),
         "model": "/opt/ml/model",
         "drain_seconds": 25,  # SIGKILL comes 30 seconds after SIGTERM
         "log_format": "json",
@@ -193,8 +202,11 @@ def load_settings(defaults: Mapping[str, str | int] | None = None) -> Settings:
         first = error.errors()[0]
         if not first["loc"]:
             raise SettingsError(str(first["ctx"]["error"])) from error
-        variable = PREFIX + str(first["loc"][0]).upper()
-        raise SettingsError(f"{variable}={first['input']}: {first['msg']}") from error
+        name = str(first["loc"][0])
+        bound = name == "port" and name in values
+        variable = _BIND_TO_PORT if bound else PREFIX + name.upper()
+        reason = first["msg"].removeprefix("Value error, ")
+        raise SettingsError(f"{variable}={first['input']}: {reason}") from error
 
 
 def unknown_variables(environment: Mapping[str, str]) -> list[str]:

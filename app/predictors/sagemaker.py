@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import contextlib
 import functools
 import logging
 import time
 from dataclasses import dataclass
 
-from botocore.exceptions import BotoCoreError
 from pydantic import ValidationError
 
 from app.artifact import CATEGORIES
@@ -26,6 +24,7 @@ from app.predictors import Answer, ExplanationImages, LoadedModel, ModelIdentity
 from app.review import REVIEW_REASONS, ReviewReason, is_blank
 from app.schemas import Explanation, ModelDescription, Prediction, adapter
 from app.settings import Settings
+from app.store.explain import said
 from app.telemetry import Metrics
 from app.threads import Decoding
 
@@ -77,8 +76,9 @@ class SageMakerPredictor:
         """
         try:
             endpoint = Endpoint(settings)
-        except (BotoCoreError, ValueError) as error:
-            raise PredictorError(f"AWS cannot be used as it is configured: {error}") from error
+        except Exception as error:
+            detail = f"AWS cannot be used as it is configured: {said(error)}."
+            raise PredictorError(detail) from error
         caller = Caller(settings, metrics)
         told = ""
         while True:
@@ -142,8 +142,7 @@ class SageMakerPredictor:
     async def close(self) -> None:
         """Stop watching, and close the connections."""
         self._watching.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._watching
+        await asyncio.wait([self._watching])  # unlike await alone, raises nothing of the task's
         self._decoding.close()
         self._caller.close()
         self._endpoint.close()
@@ -158,9 +157,13 @@ class SageMakerPredictor:
                 if self._answered_by != self.model.sha256:
                     await self._take_model()
                 failed = 0
-            except Failure as failure:
+            except Exception as error:
                 failed += 1
-                state = failure.error.detail if failed >= FAILED_POLLS else self._state
+                expected = isinstance(error, Failure)
+                if not expected and failed <= FAILED_POLLS:  # not for ever, at every look
+                    _log.exception("the endpoint %s: it cannot be looked at", self._endpoint.name)
+                why = str(error) if expected else "it cannot be looked at; the log tells why"
+                state = why if failed >= FAILED_POLLS else self._state
             if state != self._state:
                 _log.warning("the endpoint %s: %s", self._endpoint.name, state)
                 self._state = state

@@ -1,4 +1,4 @@
-"""S3 for reading: what a reference names, small files, streams, and its errors in plain words.
+"""S3 for reading: what a reference names, small files and streams.
 
 The endpoint, the region and the credentials are boto3's own: AWS_ENDPOINT_URL_S3, AWS_REGION,
 AWS_PROFILE, AWS_ACCESS_KEY_ID and so on, or the role of the machine.
@@ -16,14 +16,8 @@ import boto3
 from botocore import exceptions as boto
 from botocore.config import Config
 
-from app.credentials import told_of_unreadable
-from app.store.errors import (
-    BrokenOffError,
-    DeniedError,
-    MissingError,
-    StoreError,
-    UnreachableError,
-)
+from app.store.errors import BrokenOffError, StoreError
+from app.store.explain import explain, said
 
 if TYPE_CHECKING:
     from botocore.response import StreamingBody
@@ -36,18 +30,6 @@ _CONFIG = Config(
     retries={"mode": "standard", "total_max_attempts": 3},
 )
 _MAX_SMALL = 64 * 1024
-
-_NO_CREDENTIALS = (
-    boto.NoCredentialsError,
-    boto.PartialCredentialsError,
-    boto.CredentialRetrievalError,
-    boto.ProfileNotFound,
-)
-_EXPIRED_SESSIONS = (boto.SSOError, boto.LoginError, boto.TokenRetrievalError)
-_EXPIRED = {"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "RequestExpired"}
-_WRONG_KEYS = {"InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken"}
-_DENIED = {"AccessDenied", "AllAccessDisabled", "AccountProblem", "403"}
-_WRONG_REGION = {"PermanentRedirect", "AuthorizationHeaderMalformed", "301"}
 
 
 @dataclass(frozen=True)
@@ -115,10 +97,10 @@ def connected(client: S3Client | None) -> Iterator[S3Client]:
         # boto3 takes the region from AWS_DEFAULT_REGION only; ECS and Lambda set AWS_REGION.
         session = boto3.Session(region_name=os.environ.get("AWS_REGION"))
         new = session.client("s3", config=_CONFIG)
-    except (boto.BotoCoreError, ValueError) as error:
+    except Exception as error:
         raise StoreError(
-            f"S3 cannot be used as it is configured: {error}. Check AWS_PROFILE, AWS_REGION and "
-            "AWS_ENDPOINT_URL_S3."
+            f"S3 cannot be used as it is configured: {said(error)}. Check AWS_PROFILE, AWS_REGION, "
+            "AWS_ENDPOINT_URL_S3 and AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE."
         ) from error
     with contextlib.closing(new):
         yield new
@@ -133,10 +115,10 @@ def opened(client: S3Client, location: Location) -> Iterator[Object]:
     """
     try:
         response = client.get_object(Bucket=location.bucket, Key=location.key)
-    except (boto.BotoCoreError, boto.ClientError, ValueError) as error:
-        raise _explain(error, location) from error
+    except Exception as error:
+        raise explain(error, location) from error
     with contextlib.closing(response["Body"]) as body:
-        yield Object(location, body, _tag(response))
+        yield Object(location, body, _tag(response, location))
 
 
 def tag_of(client: S3Client, location: Location) -> str:
@@ -146,9 +128,10 @@ def tag_of(client: S3Client, location: Location) -> str:
         StoreError: as `opened`.
     """
     try:
-        return _tag(client.head_object(Bucket=location.bucket, Key=location.key))
-    except (boto.BotoCoreError, boto.ClientError, ValueError) as error:
-        raise _explain(error, location) from error
+        answer = client.head_object(Bucket=location.bucket, Key=location.key)
+    except Exception as error:
+        raise explain(error, location) from error
+    return _tag(answer, location)
 
 
 def read_small(client: S3Client, location: Location) -> bytes:
@@ -164,57 +147,11 @@ def read_small(client: S3Client, location: Location) -> bytes:
     return content
 
 
-def _tag(answer: Mapping[str, object]) -> str:
+def _tag(answer: Mapping[str, object], location: Location) -> str:
     """What is another one whenever the content is."""
+    if "ETag" not in answer or "ContentLength" not in answer:
+        raise StoreError(
+            f"{location}: what answers at AWS_ENDPOINT_URL_S3 is no S3, as it gives no ETag. "
+            "Check that address: a web page may be there."
+        )
     return f"{answer['ETag']} {answer['ContentLength']} {answer.get('VersionId', '')}".strip()
-
-
-def _explain(error: Exception, location: Location) -> StoreError:
-    if isinstance(error, boto.ClientError):
-        return _explain_answer(error, location)
-    if isinstance(error, _NO_CREDENTIALS):
-        return StoreError(
-            f"{location}: no AWS credentials ({error}). Give the machine or task a role, or set "
-            f"AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE.{told_of_unreadable()}"
-        )
-    if isinstance(error, _EXPIRED_SESSIONS):
-        return StoreError(f"{location}: the AWS login has expired ({error}). Log in again.")
-    if isinstance(error, (boto.HTTPClientError, boto.ConnectionError)):
-        return UnreachableError(
-            f"{location}: S3 cannot be reached ({error}). Check the network, the proxy and "
-            "AWS_ENDPOINT_URL_S3"
-        )
-    return StoreError(f"{location}: cannot be read from S3: {error}")
-
-
-def _explain_answer(error: boto.ClientError, location: Location) -> StoreError:
-    code = str(error.response.get("Error", {}).get("Code", ""))
-    status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-    if code == "NoSuchBucket":
-        return MissingError(
-            f"{location}: there is no bucket {location.bucket}. Check the name, and whether "
-            "AWS_ENDPOINT_URL_S3 and the credentials belong to the account that has it."
-        )
-    if code in {"NoSuchKey", "404"}:
-        return MissingError(f"{location}: there is no such object. Check the key.")
-    if code in _EXPIRED:
-        return StoreError(f"{location}: the AWS credentials have expired. Renew them.")
-    if code in _WRONG_KEYS:
-        return StoreError(
-            f"{location}: S3 does not accept these AWS credentials ({code}). Check "
-            "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN."
-        )
-    if code in _DENIED:
-        return DeniedError(
-            f"{location}: access denied. These credentials need s3:GetObject on it, and "
-            "s3:ListBucket on the bucket to tell a missing object from a forbidden one."
-        )
-    if code in _WRONG_REGION:
-        return StoreError(
-            f"{location}: the bucket lies in another region. Set AWS_REGION to the bucket's region."
-        )
-    if code == "RequestTimeTooSkewed":
-        return StoreError(f"{location}: this machine's clock is wrong. Set it right.")
-    if status >= 500 or code in {"SlowDown", "Throttling", "RequestTimeout"}:
-        return UnreachableError(f"{location}: S3 is not able to answer at the moment ({code})")
-    return StoreError(f"{location}: cannot be read from S3: {error}")

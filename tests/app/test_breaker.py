@@ -64,6 +64,14 @@ def test_after_the_pause_one_call_tries_and_closes_it(breaker, clock) -> None:
     assert not breaker.is_open
 
 
+def test_a_success_that_was_under_way_closes_it_for_good(breaker: CircuitBreaker) -> None:
+    with breaker.call(lambda _: True):
+        fail(breaker, 3)
+        assert breaker.is_open
+    fail(breaker, 2)
+    assert not breaker.is_open
+
+
 def test_a_trial_that_fails_opens_it_again(breaker, clock) -> None:
     fail(breaker, 3)
     clock.now += 11

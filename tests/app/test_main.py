@@ -48,6 +48,13 @@ def test_a_port_in_use() -> None:
     assert "Traceback" not in errors
 
 
+def test_a_host_that_no_name_can_be() -> None:
+    status, errors = run(GARMENT_HOST="127..0.0.1", GARMENT_PORT="0")
+    assert status == 1
+    assert "cannot listen on 127..0.0.1 port 0: No name of a host" in errors
+    assert "Traceback" not in errors
+
+
 def test_a_model_that_is_not_there(tmp_path: Path) -> None:
     status, errors = run(GARMENT_MODEL=str(tmp_path / "no.pt"), GARMENT_PORT="0")
     assert status == 1

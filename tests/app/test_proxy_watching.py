@@ -29,12 +29,13 @@ class Endpoint:
 
     def __init__(self, model: LoadedModel) -> None:
         self.model, self.failures, self.looks = model, 0, 0
+        self.failure: Exception = Failure(EndpointThrottled("no more calls now"), again=True)
 
     def state(self) -> str:
         self.looks += 1
         if self.failures:
             self.failures -= 1
-            raise Failure(EndpointThrottled("no more calls now"), again=True)
+            raise self.failure
         return "InService"
 
     def invoke(self, body: bytes, content_type: str, attributes: str = "") -> Invoked:
@@ -94,6 +95,34 @@ def test_a_look_that_fails_does_not_make_it_unready_and_several_do(watched) -> N
         endpoint.failures = 0
         await looked(endpoint, 1)
         predictor.check_ready()
+
+    watched(scenario)
+
+
+def test_an_error_that_nobody_thought_of_does_not_end_the_watch(watched, caplog) -> None:
+    async def scenario(endpoint, predictor, metrics) -> None:
+        endpoint.failure = KeyError("unforeseen")
+        endpoint.failures = 10**6
+        await looked(endpoint, FAILED_POLLS + 2)
+        with pytest.raises(NotReady, match="the log tells why") as caught:
+            predictor.check_ready()
+        assert "unforeseen" not in caught.value.detail
+        assert caplog.text.count("KeyError: 'unforeseen'") == FAILED_POLLS
+        endpoint.failures = 0
+        await looked(endpoint, 1)
+        predictor.check_ready()
+
+    watched(scenario)
+
+
+def test_a_watch_that_failed_does_not_keep_it_from_closing(watched) -> None:
+    async def scenario(endpoint, predictor, metrics) -> None:
+        async def fail() -> None:
+            raise KeyError("unforeseen")
+
+        predictor._watching.cancel()
+        predictor._watching = asyncio.create_task(fail())
+        await asyncio.sleep(0)
 
     watched(scenario)
 

@@ -8,6 +8,7 @@ from app.settings import (
     Settings,
     SettingsError,
     describe_settings,
+    endpoint_defaults,
     load_settings,
     unknown_variables,
 )
@@ -43,6 +44,8 @@ def test_the_environment_sets_them(monkeypatch: pytest.MonkeyPatch) -> None:
         ("RELOAD_SECONDS", "-1"),
         ("RELOAD_SECONDS", "0.5"),
         ("LOG_FORMAT", "xml"),
+        ("MODEL", "~nobody-of-this-name/model.pt"),
+        ("CACHE", "~nobody-of-this-name/cache"),
     ],
 )
 def test_a_wrong_value_is_named_in_one_line(
@@ -53,6 +56,27 @@ def test_a_wrong_value_is_named_in_one_line(
         load_settings()
     assert str(caught.value).startswith(f"GARMENT_{name}={value}: ")
     assert "\n" not in str(caught.value)
+
+
+def test_a_user_without_a_home_is_told_of_the_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(_: int) -> None:
+        raise KeyError
+
+    monkeypatch.delenv("HOME")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr("pwd.getpwuid", unknown)  # as of a container's user that has no entry
+    assert "GARMENT_CACHE=~/.cache/garment-classifier" in describe_settings()
+    with pytest.raises(SettingsError, match=r"^GARMENT_CACHE=~/\.cache/.*: the home .* not known"):
+        load_settings()
+
+
+def test_the_variable_that_gave_an_endpoints_port_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    defaults = endpoint_defaults({"SAGEMAKER_BIND_TO_PORT": "abc"})
+    with pytest.raises(SettingsError, match=r"^SAGEMAKER_BIND_TO_PORT=abc: "):
+        load_settings(defaults)
+    monkeypatch.setenv("GARMENT_PORT", "xyz")
+    with pytest.raises(SettingsError, match=r"^GARMENT_PORT=xyz: "):
+        load_settings(defaults)
 
 
 @pytest.mark.parametrize(
