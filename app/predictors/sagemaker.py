@@ -199,6 +199,8 @@ def _parsed(invoked: Invoked) -> Prediction:
         said: Prediction = adapter(Prediction).validate_json(invoked.body)
     except ValidationError as error:
         raise _no_answer("this one") from error
+    if {row.class_id for row in said.probabilities} != set(range(len(CATEGORIES))):
+        raise _no_answer("this one")
     return said
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Awaitable, Callable
 
@@ -11,13 +12,19 @@ import pytest
 from app.artifact import Artifact
 from app.calls import Caller
 from app.endpoint import Failure, Invoked
-from app.errors import DeadlineExceeded, EndpointThrottled, EndpointTimeout, NotReady
+from app.errors import (
+    DeadlineExceeded,
+    EndpointFailed,
+    EndpointThrottled,
+    EndpointTimeout,
+    NotReady,
+)
 from app.predictors import LoadedModel
 from app.predictors import sagemaker as proxy
 from app.predictors.sagemaker import FAILED_POLLS, SageMakerPredictor
 from app.schemas import ModelDescription
 from app.telemetry import Metrics
-from tests.app.conftest import settings
+from tests.app.conftest import encode, photo, settings
 
 PROXY = settings(backend="sagemaker", endpoint_name="garments", endpoint_connections=1)
 
@@ -137,6 +144,22 @@ def test_the_model_that_answers_since_an_update_is_shown(watched, artifact) -> N
         shown = [line for line in metrics.text().decode().splitlines() if "model_info{" in line]
         assert len(shown) == 1
         assert "b" * 64 in shown[0]
+
+    watched(scenario)
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"{}", None])
+def test_an_answer_of_another_container_is_told(watched, client, body) -> None:
+    """`None` is for an answer of this service that lacks a category."""
+    if body is None:
+        answer = client.post("/predict", content=encode(photo(), "PNG")).json()
+        answer["probabilities"].pop()
+        body = json.dumps(answer).encode()
+
+    async def scenario(endpoint, predictor, metrics) -> None:
+        endpoint.invoke = lambda *_: Invoked(body, "one")
+        with pytest.raises(EndpointFailed, match="it runs another container"):
+            await predictor.predict(encode(photo(), "PNG"))
 
     watched(scenario)
 
