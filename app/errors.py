@@ -154,7 +154,7 @@ class UnsupportedFormat(ImageError):
 
 
 class CorruptImage(ImageError):
-    """It begins as an image of a supported format, and then is truncated or damaged."""
+    """An image of a supported format that is truncated or damaged, or of a kind that is not read."""
 
     code, status, title = "corrupt_image", 422, "The image is damaged"
 

@@ -18,7 +18,14 @@ LARGE_PIXELS = 16_000_000
 MAX_SCANS = 64
 """Of a JPEG. Each goes over all pixels in a few bytes; progressive ones have about ten."""
 
+MAX_TEXT = 2**24
+"""Bytes of a PNG's text or colour profile, unpacked; all its texts may have twice that."""
+
+MAX_TEXTS = 64
+"""Of a PNG, with its colour profile; most have a few. Pillow does not add up the bytes of all."""
+
 _TILE_TAGS = (322, 323)
+_PNG_START, _PNG_TEXTS = b"\x89PNG\r\n\x1a\n", (b"iCCP", b"iTXt", b"zTXt")
 _JPEG_SCAN, _JPEG_END = 0xDA, 0xD9
 _JPEG_MARKER = re.compile(rb"\xff[\x02-\xcf\xd9-\xfe]")  # those that a length follows, and the end
 
@@ -59,12 +66,32 @@ def check_scans(data: bytes) -> None:
             raise CorruptImage(f"The JPEG has more than {MAX_SCANS} scans.")
 
 
+def check_texts(data: bytes) -> None:
+    """A PNG must not unpack texts again and again: ten megabytes of them become ten gigabytes.
+
+    Raises:
+        CorruptImage: more than `MAX_TEXTS`.
+    """
+    if not data.startswith(_PNG_START):
+        return
+    if sum(kind in _PNG_TEXTS for kind in _chunks(data)) > MAX_TEXTS:
+        raise CorruptImage(f"The PNG has more than {MAX_TEXTS} texts and colour profiles.")
+
+
 def _segments(data: bytes) -> Iterator[tuple[int, int]]:
     """The segments of a JPEG up to its end: the marker, and where its length stands."""
     at = 0
     while (found := _JPEG_MARKER.search(data, at)) and data[found.end() - 1] != _JPEG_END:
         yield data[found.end() - 1], found.end()
         at = found.end() + int.from_bytes(data[found.end() : found.end() + 2], "big")
+
+
+def _chunks(data: bytes) -> Iterator[bytes]:
+    """The kinds of a PNG's chunks."""
+    at = len(_PNG_START)
+    while at + 8 <= len(data):
+        yield data[at + 4 : at + 8]
+        at += 12 + int.from_bytes(data[at : at + 4], "big")
 
 
 def check_pixels(size: tuple[int, int], max_pixels: int) -> None:

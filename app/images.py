@@ -11,7 +11,6 @@ import logging
 import warnings
 from dataclasses import dataclass
 
-import numpy as np
 from PIL import (  # noqa: F401  # each registers its format; loading them lazily is not thread-safe
     AvifImagePlugin,
     BmpImagePlugin,
@@ -26,7 +25,16 @@ from PIL import (  # noqa: F401  # each registers its format; loading them lazil
 )
 
 from app.errors import CorruptImage, EmptyBody, ImageTooLarge, ServiceError, UnsupportedFormat
-from app.image_bounds import LARGE_PIXELS, MAX_PIXELS, check_pixels, check_scans, held_size
+from app.image_bounds import (
+    LARGE_PIXELS,
+    MAX_PIXELS,
+    MAX_TEXT,
+    check_pixels,
+    check_scans,
+    check_texts,
+    held_size,
+)
+from app.image_depth import correct_header, grey_to_8_bits
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 """Pillow's names of what is read; MPO, which some phones write, is opened as JPEG."""
@@ -40,12 +48,15 @@ ENOUGH_EDGE = MAX_EDGE // 2
 Image.preinit()
 # It takes as many threads as the machine has cores, whatever the container may use.
 AvifImagePlugin.DEFAULT_MAX_THREADS = 1
+# What cameras and editors write beside a picture may be above Pillow's 1 MiB.
+PngImagePlugin.MAX_TEXT_CHUNK = MAX_TEXT
+PngImagePlugin.MAX_TEXT_MEMORY = 2 * MAX_TEXT
 # A damaged file makes Pillow warn and then fail or not; the answer says which. Its warning about
 # large images comes above our own limit.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
-_ROWS = 256
+_CORRUPT = "The image is truncated or damaged, or of a kind that is not read."
 _ORIENTATION_TAG = 0x0112
 _ORIENTATIONS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -101,7 +112,7 @@ def decode(
         EmptyBody: no bytes.
         UnsupportedFormat: none of `FORMATS` by its content.
         ImageTooLarge: more than `max_pixels`, by its header.
-        CorruptImage: truncated or damaged.
+        CorruptImage: truncated or damaged, or of a kind that Pillow does not read.
     """
     if not data:
         raise EmptyBody("The image has no bytes.")
@@ -117,10 +128,11 @@ def decode(
         raise _unidentified(data) from error
     except Exception as error:  # a damaged file makes Pillow's decoders raise nearly anything
         _log.debug("damaged image: %r", error)
-        raise CorruptImage("The image is truncated or damaged and cannot be decoded.") from error
+        raise CorruptImage(_CORRUPT) from error
 
 
 def _decode(data: bytes, max_pixels: int, max_edge: int, large: bool) -> DecodedImage:
+    check_texts(data)
     with Image.open(io.BytesIO(data), formats=FORMATS) as file:
         check_pixels(file.size, max_pixels)
         size = file.size
@@ -132,6 +144,7 @@ def _decode(data: bytes, max_pixels: int, max_edge: int, large: bool) -> Decoded
         # What an AVIF says of its size may be far less than what is decoded and then scaled.
         if not large and (held[0] * held[1] > LARGE_PIXELS or file.format == "AVIF"):
             raise LargeImage
+        correct_header(file)
         file.load()
         if scaled is None:
             size = file.size  # Pillow turns a TIFF by itself
@@ -154,31 +167,10 @@ def _enough(size: tuple[int, int]) -> tuple[int, int]:
 def _to_8_bits(image: Image.Image) -> Image.Image:
     """To a mode that can be resized: L, RGB, CMYK, YCbCr, LAB or, with transparency, RGBA."""
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        return _grey_to_8_bits(image)
+        return grey_to_8_bits(image)
     if image.mode in ("P", "PA", "LA", "La", "RGBa") or "transparency" in image.info:
         return image.convert("RGBA" if image.has_transparency_data else "RGB")
     return image.convert("L") if image.mode == "1" else image
-
-
-def _grey_to_8_bits(image: Image.Image) -> Image.Image:
-    """One channel of 16 or 32 bits, or of floats (0 to 1, or 0 to 255, or else any range)."""
-    values = np.asarray(image)
-    if image.mode == "F":
-        values = np.nan_to_num(values)
-    low, high, offset = float(values.min()), float(values.max()), 0.0
-    if image.mode == "F" and low >= 0 and high <= 1:
-        scale = 255.0
-    elif low >= 0 and high <= 65535 and (image.mode.startswith("I;16") or high > 255):
-        scale = 255.0 / 65535.0
-    elif low >= 0 and high <= 255:
-        scale = 1.0
-    else:
-        offset, scale = low, 255.0 / (high - low or 1.0)
-    grey = np.empty(values.shape, np.uint8)
-    for start in range(0, len(values), _ROWS):  # all at once would take four times the image
-        rows = values[start : start + _ROWS].astype(np.float32)
-        grey[start : start + _ROWS] = (rows - offset) * scale + 0.5
-    return Image.fromarray(grey)
 
 
 def _shrink(image: Image.Image, max_edge: int) -> Image.Image:
@@ -209,7 +201,7 @@ def _unidentified(data: bytes) -> ServiceError:
         return UnsupportedFormat("HEIC is not read. Send the photo as JPEG, PNG, WebP or AVIF.")
     accepts = [Image.OPEN[name][1] for name in FORMATS]
     if any(accept is not None and accept(data[:16]) is True for accept in accepts):
-        return CorruptImage("The image is truncated or damaged: its header cannot be read.")
+        return CorruptImage(_CORRUPT)
     return UnsupportedFormat(
         "The content is none of the formats that are read: JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF."
     )

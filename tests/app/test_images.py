@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from app.errors import CorruptImage, EmptyBody, ImageTooLarge, UnsupportedFormat
 from app.images import MAX_EDGE, LargeImage, decode
@@ -156,6 +156,36 @@ def test_too_many_pixels_are_refused_before_they_are_decoded() -> None:
         assert decode(data, max_pixels=20_000).width == 200
         with pytest.raises(ImageTooLarge, match=r"200 x 100 = 20,000 .* 19,999"):
             decode(data, max_pixels=19_999)
+
+
+def test_a_png_may_hold_much_metadata() -> None:
+    text = "ab" * 1_100_000
+    info = PngImagePlugin.PngInfo()
+    info.add_text("Raw profile type xmp", text, zip=True)
+    info.add_itxt("XML:com.adobe.xmp", text, zip=True)
+    profile = np.random.default_rng(0).bytes(2_000_000)
+    decoded = decode(encode(photo(), "PNG", pnginfo=info, icc_profile=profile))
+    assert close(decoded.image, (45, 10), RED)
+
+
+@pytest.mark.parametrize(
+    ("count", "size", "name"),
+    [(1, 40_000_000, b"name"), (3, 15_000_000, b"name"), (65, 1_000_000, b"")],
+    ids=["one", "together", "without names, which Pillow does not count"],
+)
+def test_texts_that_unpack_to_very_much_are_refused(count: int, size: int, name: bytes) -> None:
+    info = PngImagePlugin.PngInfo()
+    packed = zlib.compress(bytes(size))
+    for _ in range(count):
+        info.add(b"zTXt", name + b"\0\0" + packed)
+    data = encode(photo(), "PNG", pnginfo=info)
+    tracemalloc.start()
+    try:
+        with pytest.raises(CorruptImage):
+            decode(data)
+        assert tracemalloc.get_traced_memory()[1] < 120_000_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_tile_that_is_larger_than_its_image_counts() -> None:
