@@ -39,6 +39,7 @@ async def read_uploads(
     *,
     max_bytes: int,
     seconds: float,
+    empty: bool = False,
 ) -> list[Upload]:
     """The files of a multipart body's `fields` in their order, or any other body as one photo.
 
@@ -48,9 +49,10 @@ async def read_uploads(
         room: where room for the body is taken.
         max_bytes: of the body.
         seconds: for it to arrive.
+        empty: whether a body that holds no bytes is a photo as well.
 
     Raises:
-        EmptyBody: a body that is not multipart holds no bytes.
+        EmptyBody: a body that is not multipart holds no bytes, and `empty` is false.
         BodyTooLarge: more than `max_bytes` are announced or arrive.
         Overloaded: there is no room for it.
         UploadTimeout: it takes longer than `seconds`.
@@ -67,7 +69,7 @@ async def read_uploads(
     content_type = request.headers.get("content-type", "")
     if content_type.lower().lstrip().startswith("multipart/"):
         return _from_form(body, content_type, fields)
-    if not body:
+    if not body and not empty:
         raise EmptyBody(
             "Send the image as the body, or as multipart/form-data in the field "
             f"`{fields[0]}`: curl -F {fields[0]}=@photo.jpg"
@@ -139,7 +141,17 @@ def _filename(part: MultipartSegment) -> str | None:
         return _text(part.filename)
     header = Message()
     header["Content-Disposition"] = part.header("Content-Disposition")
-    return header.get_filename()  # as `filename*=utf-8''photo.jpg` (RFC 2231), which some send
+    try:
+        # As `filename*=utf-8''photo.jpg` (RFC 2231), which some send.
+        value = header.get_param("filename", header="Content-Disposition")
+    except TypeError:  # it comes whole and in parts
+        return None
+    if not isinstance(value, tuple):
+        return value
+    charset, _, latin_1 = value
+    # No other charset is known by its name: what some of Python's give, no answer can hold.
+    utf_8 = (charset or "").lower() == "utf-8"
+    return latin_1.encode("latin-1").decode(errors="replace") if utf_8 else latin_1
 
 
 def _text(latin_1: str) -> str:

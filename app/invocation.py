@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import json
+import re
 from dataclasses import dataclass
 
 from fastapi import Request
@@ -12,11 +14,14 @@ from fastapi import Request
 from app.admission import Received
 from app.artifact import CATEGORY_COUNT
 from app.body import Upload, read_uploads
-from app.errors import InvalidParameter, MalformedJson, NotAcceptable
+from app.errors import InvalidParameter, MalformedJson, NotAcceptable, TooManyImages
 from app.settings import Settings
 
 ATTRIBUTES_HEADER = "x-amzn-sagemaker-custom-attributes"
 JSON, JSON_LINES = "application/json", "application/jsonlines"
+
+MAX_VALUES = 10_000
+"""Of JSON, whatever a batch may hold: while millions are read, nothing else runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +44,16 @@ class Wishes:
     top_k: int = CATEGORY_COUNT
 
 
-async def read_invocation(request: Request, room: Received, settings: Settings) -> Invocation:
+async def read_invocation(
+    request: Request, room: Received, settings: Settings, lines: bool
+) -> Invocation:
     """The photos of a body: an image itself, a form, or JSON with base64.
+
+    With `lines`, a body of no bytes is a photo as well, which gets its error as its line.
 
     Raises:
         MalformedJson: it says that it is JSON, and is not, or holds no photos.
+        TooManyImages: it is JSON with more than a batch may hold.
         ServiceError: as `app.body.read_uploads`.
     """
     uploads = await read_uploads(
@@ -52,10 +62,12 @@ async def read_invocation(request: Request, room: Received, settings: Settings) 
         room,
         max_bytes=settings.max_batch_body_bytes,
         seconds=settings.upload_seconds,
+        empty=lines,
     )
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == JSON:
-        return _from_json(uploads[0].data)
+        # In a thread: base64 of many megabytes would hold up everything else.
+        return await asyncio.to_thread(_from_json, uploads[0].data, settings.max_batch_images)
     return Invocation(uploads, several=len(uploads) > 1)
 
 
@@ -69,7 +81,8 @@ def read_wishes(attributes: str) -> Wishes:
     explain, top_k = values.get("explain", "false"), values.get("top_k", str(CATEGORY_COUNT))
     if explain not in ("true", "false"):
         raise InvalidParameter(f"explain: true or false, not {explain!r}.")
-    if not (top_k.isdecimal() and 1 <= int(top_k) <= CATEGORY_COUNT):
+    # Of thousands of digits, `int` makes no number.
+    if not (re.fullmatch(r"\d{1,9}", top_k) and 1 <= int(top_k) <= CATEGORY_COUNT):
         raise InvalidParameter(f"top_k: a number from 1 to {CATEGORY_COUNT}, not {top_k!r}.")
     return Wishes(explain == "true", int(top_k))
 
@@ -91,7 +104,9 @@ def wants_lines(accept: str) -> bool:
     return False
 
 
-def _from_json(body: bytes) -> Invocation:
+def _from_json(body: bytes, max_images: int) -> Invocation:
+    if sum(map(body.count, (b",", b"[", b"{"))) > MAX_VALUES:
+        raise TooManyImages(f"The JSON has more than {MAX_VALUES:,} values.")
     try:
         value = json.loads(body)
     except (ValueError, RecursionError) as error:  # no JSON, no text, or nested without end
@@ -106,6 +121,8 @@ def _from_json(body: bytes) -> Invocation:
         raise MalformedJson(
             'Send {"image": "BASE64"}, {"images": ["BASE64", ...]} or a list of these strings.'
         )
+    if len(value) > max_images:
+        raise TooManyImages(f"{len(value)} images; at most {max_images} are allowed.")
     photos = [_upload(item, f"image {number}") for number, item in enumerate(value)]
     return Invocation(photos, several=True)
 

@@ -26,6 +26,8 @@ Explain = Annotated[
         "that a busy service refuses."
     ),
 ]
+NotOffered = Annotated[bool, Query(include_in_schema=False)]
+"""`explain` where it is refused rather than overlooked."""
 
 _BINARY = {"type": "string", "format": "binary"}
 _UNAVAILABLE = (
@@ -122,12 +124,16 @@ async def predict(
         }
     },
 )
-async def predict_batch(request: Request, top_k: TopK = CATEGORY_COUNT) -> Response:
+async def predict_batch(
+    request: Request,
+    top_k: TopK = CATEGORY_COUNT,
+    explain: NotOffered = False,
+) -> Response:
     """Several photos, each in a form field `files`: `curl -F files=@1.jpg -F files=@2.jpg`.
 
     Each gets its own answer or error. When there is no room for all of them, none is taken.
     """
-    if request.query_params.get("explain", "false") != "false":
+    if explain:
         raise errors.InvalidParameter(EXPLAIN_ALONE)
     service = service_of(request)
     _ = service.predictor

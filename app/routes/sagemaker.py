@@ -63,7 +63,7 @@ async def invocations(request: Request) -> Response:
     # A job that asks for nothing gets lines as well: its photos come one by one.
     lines = lines or os.environ.get(BATCH_VARIABLE) == "true"
     with service.receive() as room:
-        invocation = await read_invocation(request, room, service.settings)
+        invocation = await read_invocation(request, room, service.settings, lines)
         if invocation.describe:
             return json_response(description(predictor.model))
         if invocation.several or lines:

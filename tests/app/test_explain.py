@@ -160,7 +160,15 @@ def test_what_fails_in_an_explanation_is_an_error_of_the_service(
 
 def test_a_batch_is_not_explained(client: httpx.Client) -> None:
     files = {"files": ("a.png", encode(photo(), "PNG"))}
-    refused = client.post("/predict/batch?explain=true", files=files)
-    assert (refused.status_code, refused.json()["code"]) == (422, "invalid_parameter")
-    item = client.post("/predict/batch?explain=false", files=files).json()["items"][0]
-    assert "explanation" not in item["prediction"]
+    for yes in ("true", "1"):
+        refused = client.post(f"/predict/batch?explain={yes}", files=files)
+        assert (refused.status_code, refused.json()["code"]) == (422, "invalid_parameter")
+        assert "only of one photo" in refused.json()["detail"]
+    for no in ("false", "False", "0", "no"):
+        item = client.post(f"/predict/batch?explain={no}", files=files).json()["items"][0]
+        assert "explanation" not in item["prediction"]
+    for neither in ("perhaps", ""):
+        wrong = client.post(f"/predict/batch?explain={neither}", files=files)
+        assert (wrong.status_code, wrong.json()["code"]) == (422, "invalid_parameter")
+        alone = client.post(f"/predict?explain={neither}", files={"file": files["files"]})
+        assert wrong.json()["detail"] == alone.json()["detail"]

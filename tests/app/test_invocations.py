@@ -1,7 +1,9 @@
 """The container of a SageMaker endpoint: its two paths, over real HTTP."""
 
 import base64
+import concurrent.futures
 import json
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -118,6 +120,41 @@ def test_wrong_json(container, body: bytes, says: str) -> None:
     assert says in response.json()["detail"]
 
 
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        (["%%%"] * 33, "33 images; at most 32"),
+        ({"instances": [{"b64": ""}] * 33}, "33 images; at most 32"),
+        ({"image": text(PNG), "other": [1] * 10_000}, "more than 10,000 values"),
+        ({"image": text(PNG), "other": [[]] * 5_000}, "more than 10,000 values"),
+    ],
+)
+def test_json_of_too_much_is_refused_before_its_photos_are_read(container, body, says) -> None:
+    response = container.post("/invocations", json=body)
+    assert (response.status_code, response.json()["code"]) == (413, "too_many_images")
+    assert says in response.json()["detail"]
+
+
+def test_while_json_is_read_others_are_answered(container, monkeypatch) -> None:
+    started, go_on = threading.Event(), threading.Event()
+    b64decode = base64.b64decode
+
+    def slow(*values: object, **options: object) -> bytes:
+        started.set()
+        assert go_on.wait(30)
+        return b64decode(*values, **options)
+
+    monkeypatch.setattr(base64, "b64decode", slow)
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        held = pool.submit(container.post, "/invocations", json={"image": text(PNG)})
+        try:
+            assert started.wait(10)
+            assert container.get("/ping", timeout=10).status_code == 200
+        finally:
+            go_on.set()
+        assert held.result().status_code == 200
+
+
 def test_lines_have_an_answer_or_an_error_each(container, expected) -> None:
     body = [text(PNG), text(PNG[:60]), text(PNG), text(b"")]
     response = container.post("/invocations", json=body, headers=LINES)
@@ -125,6 +162,8 @@ def test_lines_have_an_answer_or_an_error_each(container, expected) -> None:
     lines = [json.loads(line) for line in response.text.split("\n")]
     assert [line.get("code") for line in lines] == [None, "corrupt_image", None, "empty_body"]
     assert same(lines[0], expected)
+    empty = container.post("/invocations", content=b"", headers=LINES)
+    assert (empty.status_code, empty.json()["code"]) == (200, "empty_body")
 
 
 def test_in_batch_transform_a_bad_photo_is_a_line(container, expected, monkeypatch) -> None:
@@ -134,6 +173,8 @@ def test_in_batch_transform_a_bad_photo_is_a_line(container, expected, monkeypat
     assert "\n" not in good.text
     bad = container.post("/invocations", content=b"text")
     assert (bad.status_code, bad.json()["code"]) == (200, "unsupported_format")
+    empty = container.post("/invocations", content=b"")
+    assert (empty.status_code, empty.json()["code"]) == (200, "empty_body")
     parameters = container.get("/execution-parameters").json()
     assert parameters == {
         "BatchStrategy": "SINGLE_RECORD",
@@ -160,7 +201,7 @@ def test_wishes_come_as_custom_attributes(container, expected) -> None:
         row["label"] for row in expected["probabilities"][:3]
     ]
     assert answer["explanation"]["input"].startswith("data:image/png;base64,")
-    for wrong in ("top_k=0", "top_k=x", "explain=maybe"):
+    for wrong in ("top_k=0", "top_k=x", "explain=maybe", f"top_k={'1' * 5_000}"):
         refused = container.post("/invocations", content=PNG, headers={ATTRIBUTES: wrong})
         assert (refused.status_code, refused.json()["code"]) == (422, "invalid_parameter")
 
@@ -175,7 +216,7 @@ def test_explanations_of_several_are_refused(container) -> None:
 
 def test_json_that_is_nested_without_end_is_the_callers_mistake(container) -> None:
     headers = {"Content-Type": "application/json"}
-    refused = container.post("/invocations", content=b"[" * 100_000, headers=headers)
+    refused = container.post("/invocations", content=b"[" * 9_000, headers=headers)
     assert (refused.status_code, refused.json()["code"]) == (400, "malformed_json")
 
 

@@ -25,6 +25,16 @@ def send(client: httpx.Client, data: bytes, name: str = "photo.jpg") -> httpx.Re
     return client.post("/predict", files={"file": (name, data)})
 
 
+def send_as(client: httpx.Client, filename: bytes) -> httpx.Response:
+    """A photo in a batch, with the parameter of its Content-Disposition as given."""
+    head = b'--x\r\nContent-Disposition: form-data; name="files"; ' + filename + b"\r\n\r\n"
+    return client.post(
+        "/predict/batch",
+        content=head + encode(photo(), "JPEG") + b"\r\n--x--",
+        headers={"content-type": "multipart/form-data; boundary=x"},
+    )
+
+
 def test_the_answer_is_the_models(client: httpx.Client, artifact: Artifact) -> None:
     import torch
 
@@ -143,20 +153,41 @@ def test_malformed_forms(client: httpx.Client, content_type: str, body: bytes) -
         ('filename="Grüße.jpg"'.encode(), "Grüße.jpg"),
         ('filename="Grüße.jpg"'.encode("latin-1"), "Grüße.jpg"),
         (b"filename*=utf-8''Gr%C3%BC%C3%9Fe.jpg", "Grüße.jpg"),
+        (b"filename*=ISO-8859-1''Gr%FC%DFe.jpg", "Grüße.jpg"),
+        (b"filename*=UTF-8''%FC.jpg", "\ufffd.jpg"),
+        (b"filename*=Gr%FC%DFe.jpg", "Grüße.jpg"),
+        (b"filename*0*=utf-8''Gr%C3%BC; filename*1*=%C3%9Fe.jpg", "Grüße.jpg"),
+        (b'filename*0="a "; filename*1="b.jpg"', "a b.jpg"),
     ],
-    ids=["utf-8", "latin-1", "rfc2231"],
+    ids=["utf-8", "latin-1", "rfc2231", "rfc2231 latin-1", "wrong", "no charset", "parts", "text"],
 )
 def test_file_names_of_older_clients_are_read(
     client: httpx.Client, filename: bytes, read: str
 ) -> None:
-    head = b'--x\r\nContent-Disposition: form-data; name="files"; ' + filename + b"\r\n\r\n"
-    response = client.post(
-        "/predict/batch",
-        content=head + encode(photo(), "JPEG") + b"\r\n--x--",
-        headers={"content-type": "multipart/form-data; boundary=x"},
-    )
-    item = response.json()["items"][0]
+    item = send_as(client, filename).json()["items"][0]
     assert (item["filename"], item["error"]) == (read, None)
+
+
+@pytest.mark.parametrize(
+    ("filename", "read"),
+    [
+        (b"filename*=unicode_escape''%5Cud800.jpg", r"\ud800.jpg"),
+        (b"filename*=raw_unicode_escape''%5Cudfff", r"\udfff"),
+        (b"filename*=utf-7''+2AA-", "+2AA-"),
+        (b"filename*=idna''a%ff..jpg", "aÿ..jpg"),
+        (b"filename*=undefined''a", "a"),
+    ],
+)
+def test_no_charset_that_a_file_name_asks_for_breaks_the_answer(
+    client: httpx.Client, filename: bytes, read: str
+) -> None:
+    item = send_as(client, filename).json()["items"][0]
+    assert (item["filename"], item["error"]) == (read, None)
+
+
+def test_a_file_name_both_whole_and_in_parts_is_none(client: httpx.Client) -> None:
+    response = send_as(client, b"filename*=utf-8''a; filename*0=b")
+    assert error_of(response) == (400, "missing_file")
 
 
 def test_a_form_of_very_many_parts_is_left_off(client: httpx.Client) -> None:
