@@ -154,7 +154,7 @@ class UnsupportedFormat(ImageError):
 
 
 class CorruptImage(ImageError):
-    """An image of a supported format that is truncated or damaged, or of a kind that is not read."""
+    """Of a supported format, and truncated or damaged, or of a kind that is not read."""
 
     code, status, title = "corrupt_image", 422, "The image is damaged"
 

@@ -42,7 +42,11 @@ def _add_commands(
         module = f"{package}.{name}"
         text = _docstring(module)
         command = commands.add_parser(
-            name, help=text.splitlines()[0], description=text, formatter_class=_RAW
+            name,
+            help=text.splitlines()[0],
+            description=text,
+            formatter_class=_RAW,
+            allow_abbrev=False,  # `with_config` knows --config by its whole name alone
         )
         command.set_defaults(module=module)
         if list(chosen[:1]) == [name]:  # only this command's libraries are loaded

@@ -63,9 +63,7 @@ def review_confidence(confidence: Tensor, right: Tensor) -> float:
     """
     ordered, order = confidence.sort(descending=True)
     accuracy = right[order].double().cumsum(0) / torch.arange(1, len(order) + 1)
-    # Of equal confidences a limit takes all or none.
-    is_last = torch.cat([ordered[:-1] != ordered[1:], torch.tensor([True])])
-    enough = ((accuracy >= ACCEPTED_ACCURACY) & is_last).nonzero()
+    enough = ((accuracy >= ACCEPTED_ACCURACY) & _ends_a_tie(ordered)).nonzero()
     if len(enough) == 0:
         return 1.0
     return float(ordered[enough[-1]])
@@ -100,8 +98,8 @@ def garment_threshold(garment: Tensor, is_garment: Tensor) -> float:
     other = (~is_garment[order]).double()
     refused = other.cumsum(0) / other.sum()
     lost = (1 - other).cumsum(0) / (1 - other).sum()
-    last = int((refused - lost).argmax())
     ends = garment[order]
+    last = int((refused - lost).where(_ends_a_tie(ends), -math.inf).argmax())
     following = ends[min(last + 1, len(ends) - 1)]
     return float((ends[last] + following) / 2)
 
@@ -143,6 +141,11 @@ def calibrate(
             update={"garment_temperature": temperature, "garment_threshold": threshold}
         )
     return fitted
+
+
+def _ends_a_tie(ordered: Tensor) -> Tensor:
+    """Where the next value is another one: of equal values a limit takes all or none."""
+    return torch.cat([ordered[:-1] != ordered[1:], torch.tensor([True])])
 
 
 def _temperature(logits: Tensor, labels: Tensor) -> float:

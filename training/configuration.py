@@ -21,7 +21,8 @@ def with_config(argv: Sequence[str]) -> list[str]:
     Raises:
         TrainingError: the file cannot be read, or is no JSON object of flags and single values.
     """
-    rest, flags = [], []
+    rest: list[str] = []
+    flags: dict[str, str] = {}
     words = iter(argv)
     for word in words:
         name, equals, value = word.partition("=")
@@ -29,10 +30,12 @@ def with_config(argv: Sequence[str]) -> list[str]:
             rest.append(word)
             continue
         file = value if equals else next(words, "")
-        flags += _flags(Path(file))
-    # Of a flag that is given twice, argparse takes the later one.
+        flags |= _flags(Path(file))
+    # Of a flag that is given twice, argparse takes the later one; but --data it collects.
+    if any(word.partition("=")[0] == "--data" for word in rest):
+        flags.pop("data", None)
     first = 1 if rest and not rest[0].startswith("-") else 0
-    return rest[:first] + flags + rest[first:]
+    return rest[:first] + [f"--{name}={text}" for name, text in flags.items()] + rest[first:]
 
 
 def self_contained(argv: Sequence[str]) -> list[str]:
@@ -46,17 +49,17 @@ def self_contained(argv: Sequence[str]) -> list[str]:
     return parser.parse_known_args(with_config(argv))[1]
 
 
-def _flags(file: Path) -> list[str]:
+def _flags(file: Path) -> dict[str, str]:
     try:
         values = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, ValueError) as error:
         raise TrainingError(f"--config {file}: cannot be read: {error}") from error
     if not isinstance(values, dict):
         raise TrainingError(f"--config {file}: expected {CONFIG_HELP}")
-    flags = []
     for name, value in values.items():
         if not isinstance(value, str | int | float | bool):
             raise TrainingError(f"--config {file}: {name} must be one value, not {value!r}")
-        text = value if isinstance(value, str) else json.dumps(value)
-        flags.append(f"--{name}={text}")
-    return flags
+    return {
+        name: value if isinstance(value, str) else json.dumps(value)
+        for name, value in values.items()
+    }

@@ -23,6 +23,7 @@ from app.artifact import CATEGORIES
 from app.errors import ServiceError
 from app.images import decode
 from training.errors import DataError
+from training.folder_names import for_no_class, is_hidden, meant
 from training.listing import refuse_undecodable, tree_files
 from training.networks import INPUT_SIZE, letterbox
 from training.zips import open_zip, read_member
@@ -117,12 +118,12 @@ def open_images(path: Path) -> ImageFolder:
         raise DataError(f"{path} does not exist: expected a folder or a zip of CLASS/NAME images")
     files, unread = [], []
     for file, member in sorted((PurePosixPath(member), member) for member in members):
-        if len(file.parts) < 2 or file.parts[0].startswith((".", "__MACOSX")):
+        if len(file.parts) < 2 or is_hidden(file):
             continue
         refuse_undecodable(path, file.as_posix())
         if file.suffix.lower() in SUFFIXES:
             files.append(ImageFile(file.as_posix(), file.parts[-2], member))
-        elif not file.name.startswith("."):
+        else:
             unread.append(file.as_posix())
     if not files:
         instead = f", but {unread_files(unread)}" if unread else ""
@@ -146,11 +147,10 @@ def class_id(folder: str) -> int:
     Raises:
         DataError: it is none of the ten categories and not `other`.
     """
-    wanted = _letters(folder)
-    for index, name in enumerate(FOLDERS):
-        if _letters(name) == wanted:
-            return index
-    raise DataError(f"the class {folder!r} is none of these: {', '.join(FOLDERS)}")
+    index = meant(folder, FOLDERS)
+    if index is None:
+        raise DataError(f"the class {folder!r} is none of these: {', '.join(FOLDERS)}")
+    return index
 
 
 def class_ids(folder: ImageFolder) -> dict[str, int]:
@@ -159,37 +159,32 @@ def class_ids(folder: ImageFolder) -> dict[str, int]:
     Raises:
         DataError: naming the file and every folder that is no class.
     """
-    ids, unknown = {}, []
-    for name in folder.classes:
-        try:
-            ids[name] = class_id(name)
-        except DataError:
-            unknown.append(name)
-    if unknown:
+    places = {name: meant(name, FOLDERS) for name in folder.classes}
+    ids = {name: place for name, place in places.items() if place is not None}
+    if unknown := sorted(places.keys() - ids.keys()):
+        files = [file.name for file in folder.files if file.folder not in ids]
         raise DataError(
             f"{folder.path}: {', '.join(map(repr, unknown))} is none of these classes: "
-            f"{', '.join(FOLDERS)}. Rename the folder, or move its images to other"
+            f"{', '.join(FOLDERS)}. {for_no_class(files, FOLDERS)}"
         )
     return ids
-
-
-def _letters(name: str) -> str:
-    return "".join(character for character in name.lower() if character.isalnum())
 
 
 def find_splits(data: Path) -> dict[str, Path]:
     """The splits under a folder of prepared data, as folders or packs.
 
     Raises:
-        DataError: `data` is no folder or has none of the splits.
+        DataError: `data` is no folder, has none of the splits, or one of them twice.
     """
     if not data.is_dir():
         raise DataError(f"{data} is no folder. Prepare the data: {PREPARE}")
     found = {}
     for split in SPLITS:
-        for path in (data / split, data / f"{split}.zip"):
-            if path.exists():
-                found[split] = path
+        there = [path for path in (data / split, data / f"{split}.zip") if path.exists()]
+        if len(there) > 1:  # which of them is the newer, nobody can tell
+            raise DataError(f"{data} has both {split} and {split}.zip: remove one")
+        if there:
+            found[split] = there[0]
     if not found:
         raise DataError(
             f"{data} has none of {', '.join(SPLITS)} (folders or .zip packs). "

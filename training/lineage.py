@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from app.artifact import Artifact, ArtifactError, DataSource, open_artifact
 from training import checkpoint
 from training.datasets import open_images
@@ -26,19 +28,28 @@ def data_source(name: str, splits: Mapping[str, Path], split: str = "train") -> 
     `split` is the one whose images are counted: `valid`, where a model is calibrated on them.
 
     Raises:
-        DataError: there is no such split.
+        DataError: there is no such split, or the prepared.json cannot be understood.
     """
     if split not in splits:
         raise DataError(f"{name} has no {split!r} split, which says what the model has learnt from")
     images = len(open_images(splits[split]).files)
     told = splits[split].parent / "prepared.json"
-    source = json.loads(told.read_text()) if told.exists() else {}
-    return DataSource(
-        name=source.get("name", name),
-        licence=source.get("licence", "not stated"),
-        url=source.get("url"),
-        images=images,
-    )
+    try:
+        source = json.loads(told.read_text(encoding="utf-8")) if told.exists() else {}
+        if not isinstance(source, dict):
+            raise ValueError("expected a JSON object")
+        return DataSource(
+            name=source.get("name", name),
+            licence=source.get("licence", "not stated"),
+            url=source.get("url"),
+            images=images,
+        )
+    except ValueError as error:
+        problem = str(error)
+        if isinstance(error, ValidationError):
+            first = error.errors()[0]
+            problem = f"{first['loc'][0]}={first['input']!r}: {first['msg']}"
+        raise DataError(f"{told}: not what prepare writes there: {problem}") from error
 
 
 def learnt_from(

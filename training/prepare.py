@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from training import fashion_mnist
-from training.command import output_folder
+from training.command import number, output_folder
 from training.errors import DataError
 from training.originals import Source, check, list_images, read_fashion_mnist
 from training.prepared import Summary, partial_folder, partial_of, write_prepared
@@ -35,7 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--output", type=output_folder, required=True, help="folder to write the splits to"
     )
     parser.add_argument("--pack", action="store_true", help="write one zip per split, not folders")
-    parser.add_argument("--seed", type=int, default=0, help="of the random splits (default: 0)")
+    parser.add_argument(
+        "--seed", type=number(int, 0, 2**31), default=0, help="of the random splits (default: 0)"
+    )
     parser.add_argument(
         "--valid",
         type=float,

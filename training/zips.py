@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import lzma
 import zipfile
 import zlib
 from pathlib import Path
@@ -13,6 +14,14 @@ _ENCRYPTED = 0x1
 """The bit of a member's flags. Source: PKWARE, "APPNOTE.TXT", 4.4.4."""
 _METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA}
 """Those of Python. Windows packs files above 2 GB by Deflate64, which is none of them."""
+_DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    OSError,
+    EOFError,
+    UnicodeDecodeError,  # of the name that stands before the file
+)
 
 
 def open_zip(path: Path) -> zipfile.ZipFile:
@@ -44,5 +53,7 @@ def read_member(archive: zipfile.ZipFile, member: str) -> bytes:
     """
     try:
         return archive.read(member)
-    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+    except _DAMAGE as error:
+        if isinstance(error, OSError) and error.errno is not None:  # the disk's; bz2's have none
+            raise
         raise CorruptImage(f"The zip is damaged there ({error}).") from error

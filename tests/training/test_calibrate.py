@@ -110,6 +110,23 @@ def test_the_garment_threshold_parts_garments_from_other_things() -> None:
     assert 0.57 < threshold < 0.64
 
 
+def test_the_garment_threshold_takes_all_or_none_of_equal_probabilities() -> None:
+    generator = torch.Generator().manual_seed(0)
+    is_garment = torch.arange(60) < 40
+
+    def gain(garment: torch.Tensor, threshold: float) -> float:
+        kept = garment >= threshold
+        return float(kept[is_garment].double().mean() - kept[~is_garment].double().mean())
+
+    for _ in range(100):
+        noise = torch.randn(60, generator=generator)
+        garment = ((is_garment + noise).sigmoid() * 100).round() / 100
+
+        threshold = garment_threshold(garment, is_garment)
+        best = max(gain(garment, one) for one in garment.tolist())
+        assert gain(garment, threshold) == pytest.approx(best)
+
+
 def test_each_background_has_limits_of_its_own() -> None:
     sure, labels = overconfident(1.0)
     unsure, more = overconfident(3.0)

@@ -3,9 +3,11 @@
 import argparse
 import dataclasses
 import json
+from pathlib import Path
 
 import pytest
 
+from training import train
 from training.__main__ import main
 from training.configuration import with_config
 from training.errors import TrainingError
@@ -39,6 +41,38 @@ def test_the_command_line_wins_before_and_after(config):
     assert options("--epochs", 3, f"--config={config}", "--output", "x").epochs == 3
     assert options(f"--config={config}", "--output", "x", "--epochs", 3).epochs == 3
     assert with_config(["train", "--config", str(config)])[0] == "train"
+
+
+def test_data_on_the_command_line_goes_before_that_of_the_file(config, monkeypatch):
+    config.write_text('{"data": "old", "epochs": 7}')
+    ours = [f"--config={config}", "--output", "x"]
+    assert options(*ours).data == (Path("old"),)
+
+    both = [*ours, "--data", "new", "--data=newer"]
+    monkeypatch.setattr("sys.argv", ["training", "train", *both])
+    chosen = options(*both)
+
+    assert (chosen.data, chosen.epochs) == ((Path("new"), Path("newer")), 7)
+    assert chosen.command == (
+        "python -m training train --epochs=7 --output x --data new --data=newer"
+    )
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["train", "--output", "x", "--conf", "c.json"], ["prepare", "a", "--output", "x", "--over"]],
+)
+def test_a_flag_has_to_be_written_out(arguments, capsys):
+    with pytest.raises(SystemExit):
+        main(arguments)
+    assert "unrecognized arguments: --" in capsys.readouterr().err
+
+
+def test_a_flag_has_to_be_written_out_where_train_is_started_as_a_file(monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["train.py", "--output", "x", "--conf=c.json"])
+    with pytest.raises(SystemExit):
+        train.main()
+    assert "unrecognized arguments: --conf=c.json" in capsys.readouterr().err
 
 
 def test_the_command_that_the_card_names_needs_no_file_and_no_checkpoint(config, monkeypatch):

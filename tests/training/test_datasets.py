@@ -138,6 +138,17 @@ def test_splits_are_found_as_folders_and_as_packs(
         find_splits(tmp_path)
 
 
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_a_split_that_is_there_twice_is_refused(make_tree: Callable[..., Path], split: str) -> None:
+    data = make_tree("data/train", {"Bag": 1}).parent
+    make_tree("data/test", {"Bag": 1})
+    zipfile.ZipFile(data / f"{split}.zip", "w").close()
+
+    with pytest.raises(DataError) as caught:
+        find_splits(data)
+    assert str(caught.value) == f"{data} has both {split} and {split}.zip: remove one"
+
+
 def test_a_colour_photo_keeps_its_colours(tmp_path: Path) -> None:
     (tmp_path / "Bag").mkdir()
     Image.new("RGB", (50, 50), (200, 30, 60)).save(tmp_path / "Bag/red.webp", lossless=True)

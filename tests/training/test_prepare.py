@@ -86,6 +86,15 @@ def test_a_share_for_a_split_that_is_there_is_refused(
     assert "has a test split of its own, which is kept: leave out --test" in capsys.readouterr().err
 
 
+def test_a_seed_that_cannot_be_used_is_refused_before_the_reading(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["prepare", "photos", "--output", str(tmp_path / "data"), "--seed", "-1"])
+
+    assert "argument --seed: -1 is not within 0 to" in capsys.readouterr().err
+
+
 def test_what_is_said_of_fashion_mnist_is_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
