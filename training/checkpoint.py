@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import torch
 from torch import nn
@@ -17,16 +19,36 @@ LAST_LAYERS = ("fc.", "classifier.6.")
 """How the names of the last layers of ResNet18 and VGG-16 begin."""
 
 
+@contextmanager
+def written_whole(path: Path) -> Iterator[IO[bytes]]:
+    """A file to write to; it appears at `path` whole or not at all, and leaves nothing else.
+
+    Raises:
+        OSError: naming `path`: the disk is full, for example.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    try:
+        with partial.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except (OSError, RuntimeError) as error:
+        # After a write that failed torch still ends its zip, and tells only that it could not.
+        cause = error.__context__ if isinstance(error, RuntimeError) else error
+        if not isinstance(cause, OSError):
+            raise
+        raise OSError(cause.errno, cause.strerror, str(path)) from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
 def save(folder: Path, state: dict[str, Any]) -> Path:
     """Write `state` as the folder's checkpoint: a crash in between leaves the last one."""
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / FILE
-    partial = path.with_suffix(".partial")
-    with partial.open("wb") as file:
+    with written_whole(path) as file:
         torch.save(state, file)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
     return path
 
 
@@ -68,7 +90,7 @@ def check_unused(folder: Path, flag: str) -> None:
 
 
 def check_same_run(path: Path, theirs: dict[str, Any], ours: dict[str, Any]) -> None:
-    """A run is resumed with the hyperparameters that it began with.
+    """A run is resumed with the hyperparameters and the data that it began with.
 
     Raises:
         CheckpointError: naming each one that differs.
@@ -82,6 +104,12 @@ def check_same_run(path: Path, theirs: dict[str, Any], ours: dict[str, Any]) -> 
         raise CheckpointError(
             f"{path} was written by another run: {'; '.join(differing)}. Give the same flags, or "
             "another --output"
+        )
+    order = list(theirs.get("data", {}))
+    if order != list(ours.get("data", {})):
+        raise CheckpointError(
+            f"{path} was written by a run whose sources had another order: give --data as before, "
+            f"{', '.join(order)}"
         )
 
 

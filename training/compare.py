@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 
 from app.artifact import CATEGORIES, open_artifact
 from training import child
-from training.command import command_line, output_folder, positive
+from training.command import command_line, output_folder, positive, writable
 from training.comparison import Candidate, Comparison, Effort, compare
-from training.datasets import SPLITS, load_split
+from training.datasets import FOLDERS, OTHER, SPLITS, class_ids, load_split, open_images
 from training.errors import DataError
 from training.evaluation import Evaluation, Evaluations, identity, measure, one_split_of
 from training.networks import ARCHITECTURES
@@ -75,7 +75,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Compare; the exit status is that of `train` where a training fails."""
     output: Path = arguments.output
+    paths = [Path(name) for name in arguments.models]
+    if not arguments.train:
+        if len(paths) < 2:
+            raise DataError("give two artifacts or more, or --train to train them first")
+        if arguments.epochs:
+            raise DataError("--epochs is for --train: artifacts are compared as they are")
     splits = one_split_of(arguments.data, arguments.split)  # before a training of hours
+    _check_garments(splits)
+    writable(output)
     if arguments.train:
         paths = []
         for architecture in ARCHITECTURES:
@@ -89,17 +97,10 @@ def run(arguments: argparse.Namespace) -> int:
                 print(f"error: training {architecture} failed, see above", file=sys.stderr)
                 return status
             paths.append(folder / "model.pt")
-    else:
-        paths = [Path(name) for name in arguments.models]
-        if len(paths) < 2:
-            raise DataError("give two artifacts or more, or --train to train them first")
-        if arguments.epochs:
-            raise DataError("--epochs is for --train: artifacts are compared as they are")
     comparison = _compare(paths, splits, arguments.split, arguments.batch_size)
-    output.mkdir(parents=True, exist_ok=True)
     (output / "compare.json").write_text(comparison.model_dump_json(indent=1) + "\n")
     picture = plots.trade_off(
-        [candidate.title for candidate in comparison.candidates],
+        comparison.titles,
         {
             source: [
                 (entry.figures.accuracy, entry.intervals.accuracy)
@@ -115,6 +116,15 @@ def run(arguments: argparse.Namespace) -> int:
     print(table(comparison))
     print(f"\nreport: {page}")
     return 0
+
+
+def _check_garments(splits: dict[str, Path]) -> None:
+    for source, path in splits.items():
+        if set(class_ids(open_images(path)).values()) == {FOLDERS.index(OTHER)}:
+            raise DataError(
+                f"{source} has no image of the ten categories to compare the artifacts on: leave "
+                "it out; `evaluate` measures such a source"
+            )
 
 
 def _compare(
@@ -170,11 +180,11 @@ def table(comparison: Comparison) -> str:
     """The comparison as a few lines of text, each accuracy in its source's column."""
     candidates = comparison.candidates
     names = [entry.source for entry in candidates[0].sources]
-    width = max(len(candidate.title) for candidate in candidates)
+    width = max(map(len, comparison.titles))
     columns = [*names, "mean"] if len(names) > 1 else names
     header = "".join(f" {name:>{max(9, len(name))}}" for name in columns)
     lines = [f"{'':<{width}}{header} {'MB':>7} {'ms, 1':>8} {'ms, 32':>8} {'trained':>9}"]
-    for candidate in candidates:
+    for candidate, title in zip(candidates, comparison.titles, strict=True):
         accuracies = [entry.figures.accuracy for entry in candidate.sources]
         accuracies += [candidate.accuracy] if len(names) > 1 else []
         cells = "".join(
@@ -183,7 +193,7 @@ def table(comparison: Comparison) -> str:
         )
         spent = candidate.training
         lines.append(
-            f"{candidate.title:<{width}}{cells} {candidate.evaluations.model.bytes / 1e6:>7.1f} "
+            f"{title:<{width}}{cells} {candidate.evaluations.model.bytes / 1e6:>7.1f} "
             f"{candidate.milliseconds[1]:>8.1f} {candidate.milliseconds[32]:>8.1f} "
             f"{f'{spent.seconds:,.0f} s' if spent else percent(None):>9}"
         )

@@ -80,6 +80,11 @@ class Comparison(BaseModel):
     verdict: str
     hardware: str
 
+    @property
+    def titles(self) -> list[str]:
+        """Those of the candidates, with the path where another has the same."""
+        return _titles(self.candidates)
+
 
 @dataclass(frozen=True)
 class _Doubt:
@@ -96,7 +101,7 @@ def compare(
 ) -> Comparison:
     """Choose: of those that are not worse beyond chance, the fastest for one image.
 
-    Of those that are as fast up to `AS_FAST`, it is the most accurate.
+    Of those that are as fast up to `AS_FAST`, it is the most accurate, or the first of several.
 
     Worse than the one with the highest mean accuracy, by McNemar's test on all images together or
     on a source by itself: many easy images of one source must not hide what is lost on another.
@@ -131,7 +136,7 @@ def compare(
     least = min(candidates[index].ratios[1] for index in equal)
     best = max(
         (index for index in equal if candidates[index].ratios[1] <= least * AS_FAST),
-        key=lambda index: (candidates[index].accuracy, -candidates[index].ratios[1]),
+        key=lambda index: candidates[index].accuracy,
     )
     return Comparison(
         candidates=list(candidates),
@@ -144,6 +149,14 @@ def compare(
     )
 
 
+def _titles(candidates: Sequence[Candidate]) -> list[str]:
+    titles = [candidate.title for candidate in candidates]
+    return [
+        f"{title} at {candidate.path}" if titles.count(title) > 1 else title
+        for title, candidate in zip(titles, candidates, strict=True)
+    ]
+
+
 def _verdict(
     candidates: Sequence[Candidate],
     doubts: Sequence[_Doubt],
@@ -153,6 +166,7 @@ def _verdict(
     alone: bool,
 ) -> str:
     chosen, sources = candidates[best], len(candidates[best].sources)
+    titles = _titles(candidates)
     of_images = "of the images" + (f", as the mean of {sources} sources" if sources > 1 else "")
     accuracy = percent(chosen.accuracy, 2)
     if alone:
@@ -161,12 +175,12 @@ def _verdict(
         margin = (chosen.accuracy - candidates[second].accuracy) * 100
         why = (
             f"it is right on {accuracy} {of_images}, {margin:.2f} points more than "
-            f"{candidates[second].title}, and that is more than chance ({doubts[second].evidence})"
+            f"{titles[second]}, and that is more than chance ({doubts[second].evidence})"
         )
-        fastest = min(candidates, key=lambda other: other.ratios[1])
-        if fastest.ratios[1] * AS_FAST < chosen.ratios[1]:
-            times = chosen.ratios[1] / fastest.ratios[1]
-            why += f". It takes {times:.1f} times as long for an image as {fastest.title}"
+        fastest = min(range(len(candidates)), key=lambda index: candidates[index].ratios[1])
+        times = chosen.ratios[1] / candidates[fastest].ratios[1]
+        if times > AS_FAST:
+            why += f". It takes {times:.1f} times as long for an image as {titles[fastest]}"
     elif best == top:
         why = (
             f"it is the most accurate ({accuracy} {of_images}) and, of those that are as "
@@ -181,10 +195,10 @@ def _verdict(
         if doubts[best].p < SIGNIFICANT:  # the other way round, or it would not be chosen
             but = "but of all images together this one gets more right"
         why = (
-            f"{leader.title} is right on {percent(leader.accuracy, 2)} {of_images}, and this one "
+            f"{titles[top]} is right on {percent(leader.accuracy, 2)} {of_images}, and this one "
             f"on {accuracy}, {but}, while it is {times:.{digits}f} times as fast for one image"
         )
-    return f"{chosen.title} is the best: {why}."
+    return f"{titles[best]} is the best: {why}."
 
 
 def _p(p: float) -> str:

@@ -13,7 +13,7 @@ from training import metrics
 from training.calibrate import calibrate, support
 from training.card import KEPT, Provenance, Recalibration, model_card
 from training.datasets import Split, load_split
-from training.errors import DataError
+from training.errors import DataError, TrainingError
 from training.metrics import Answers
 from training.networks import GarmentModel, channels_last, normalise
 from training.scripted import (
@@ -50,6 +50,7 @@ def export(
     Raises:
         ParityError: the artifact answers otherwise than the network; nothing is written.
         DataError: there is no valid split, or none with an image of the ten categories.
+        TrainingError: the network's answers are not numbers.
     """
     loaded = {
         f"{name}/{split}": load_split(paths[split])
@@ -65,6 +66,11 @@ def export(
     network = channels_last(network.float().cpu().eval())
     round_to_float16(network)
     logits = {name: run_logits(network, split.images) for name, split in loaded.items()}
+    if not all(part.isfinite().all() for part in logits.values()):
+        raise TrainingError(
+            "the network's answers are not numbers: the run has diverged. Lower --learning-rate "
+            "and start again"
+        )
     rejects = next(iter(logits.values())).shape[1] > len(CATEGORIES)
     model = GarmentModel(network, rejects).eval()
     backgrounds = {name: _backgrounds(model, split.images) for name, split in loaded.items()}

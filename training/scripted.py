@@ -27,6 +27,7 @@ from app.artifact import (
     load_module,
     ranges_json,
 )
+from training.checkpoint import written_whole
 from training.errors import ParityError
 from training.networks import GarmentModel, normalise
 from training.precision import is_fast_at_bfloat16
@@ -127,22 +128,23 @@ def save_artifact(
     path: Path,
     ranges: list[LayerRange] | None = None,
 ) -> None:
-    """Write the artifact, its weight matrices as float16; the file appears whole or not at all."""
+    """Write the artifact, its weight matrices as float16; the file appears whole or not at all.
+
+    Raises:
+        OSError: naming `path`: the disk is full, for example.
+    """
     stored = copy.deepcopy(model).eval()
     for parameter in stored.parameters():
         parameter.requires_grad_(False)
         if parameter.ndim > 1:
             parameter.data = parameter.data.half()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
     files = {CARD_FILE: card.model_dump_json(indent=1), GOLDEN_FILE: golden_json(golden)}
     if ranges is not None:
         files[RANGES_FILE] = ranges_json(ranges)
-    torch.jit.script(stored).save(
-        str(partial),
-        _extra_files=files,
-    )
-    partial.replace(path)
+    scripted = torch.jit.script(stored)
+    # To a file of Python's: where torch writes one itself, a full disk ends the process.
+    with written_whole(path) as file:
+        torch.jit.save(scripted, file, _extra_files=files)
 
 
 def check_parity(model: GarmentModel, path: Path, images: Tensor, logits: Tensor) -> str:

@@ -25,6 +25,7 @@ import torch
 
 from training import checkpoint
 from training.card import Provenance
+from training.command import writable
 from training.configuration import with_config
 from training.datasets import (
     FOLDERS,
@@ -84,7 +85,8 @@ def data_of(options: Options) -> dict[str, dict[str, Path]]:
         for name, value in os.environ.items()
         if name.startswith("SM_CHANNEL_")
     }
-    channels = {name: path for name, path in channels.items() if name not in TOOLS}
+    # Sorted, so that a job that is started again has its sources in the same order.
+    channels = {name: channels[name] for name in sorted(channels) if name not in TOOLS}
     found: dict[str, dict[str, Path]] = {}
     for name, path in channels.items():
         if name in ("train", "valid", "test") and not (path / "train").exists():
@@ -124,6 +126,13 @@ def _train(options: Options, group: Processes) -> int:
     names = list(sources)
     weights = named_numbers(options.weights, names, "--weights")
     strengths = named_numbers(options.augment_of, names, "--augment-of", most=1)
+    seen = learnt_from(
+        [data_source(name, paths) for name, paths in sources.items()],
+        filter(None, [options.start_from, *options.teacher_paths]),
+        options.pretrained and options.start_from is None,
+    )
+    for folder in (options.output, options.model_dir, options.checkpoint_dir):
+        writable(folder)  # before a long reading
     for paths in sources.values():
         if "test" in paths:  # it is read at the end: better to know now
             load_split(paths["test"], progress=group.is_first)
@@ -134,11 +143,6 @@ def _train(options: Options, group: Processes) -> int:
         if not any(split.has_garments for split in splits.values()):
             raise DataError(f"no {kind!r} split has an image of the ten categories")
     sizes = {name: len(split) for name, split in train.items()}
-    seen = learnt_from(
-        [data_source(name, paths) for name, paths in sources.items()],
-        filter(None, [options.start_from, *options.teacher_paths]),
-        options.pretrained and options.start_from is None,
-    )
     mixture = mix(
         train,
         default_weights(sizes) | weights,
@@ -164,7 +168,6 @@ def _train(options: Options, group: Processes) -> int:
         f"{sum(map(len, valid.values())):,} to watch; {group.world} x {group.device.type}, "
         f"{str(precision).removeprefix('torch.')}"
     )
-    options.output.mkdir(parents=True, exist_ok=True)
     diagnosis = None
     if options.diagnose != "off":
         stop, fresh = options.diagnose == "stop", options.start_from is None
@@ -225,12 +228,14 @@ def _check_classes(source: str, train: Split, valid: Split) -> None:
 def main() -> int:
     """The entry point when this file itself is started (SageMaker, torchrun)."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     add_arguments(parser)
     try:
         return run(parser.parse_args(with_config(sys.argv[1:])))
-    except TrainingError as error:
+    except (TrainingError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         _tell_sagemaker(str(error))
         return 2

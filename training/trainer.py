@@ -76,6 +76,7 @@ class Trainer:
         self.data = mixture.sizes
         self.step = 0
         self.sums = torch.zeros(3, dtype=torch.float64)  # loss, right answers, images
+        self.seconds = 0.0  # what the epoch has taken before an interruption
         self.history: list[dict[str, Any]] = []
         self.best: dict[str, Any] = {"valid_loss": math.inf, "epoch": 0, "network": None}
         self.interrupted = False
@@ -104,7 +105,7 @@ class Trainer:
         return 0 < self.options.early_stop <= waited
 
     def _epoch(self) -> None:
-        epoch, started = len(self.history) + 1, time.monotonic()
+        epoch, started = len(self.history) + 1, time.monotonic() - self.seconds
         size = self.options.image_size(epoch)
         self.parallel.train()
         first_step = self.step - (epoch - 1) * self.train.steps
@@ -120,15 +121,17 @@ class Trainer:
         for images, labels, strength in bar:
             self._step(images, labels, strength)
             loss, right, seen = self.sums.tolist()
-            steps = self.step - (epoch - 1) * self.train.steps - first_step
+            steps = self.step - (epoch - 1) * self.train.steps
             rate = steps * self.options.batch_size / (time.monotonic() - started)
             text = f"loss {loss / seen:.3f}, accuracy {right / seen:.2%}, {rate:.0f} images/s"
             bar.set_postfix_str(text, refresh=False)
             if self.processes.any(self.interrupted):
+                self.seconds = time.monotonic() - started
                 self.save()
                 raise RunInterrupted
         train_loss, train_accuracy, seen = self._means(self.sums)
         self.sums.zero_()
+        self.seconds = 0.0
         measured = {name: self._validate(images, size) for name, images in self.valid.items()}
         valid_loss, valid_accuracy = (
             sum(values) / len(measured) for values in zip(*measured.values(), strict=True)
@@ -223,7 +226,7 @@ class Trainer:
         return torch.autocast(self.processes.device.type, dtype=self.precision, enabled=enabled)
 
     def save(self) -> None:
-        """Write the checkpoint; within an epoch, its sums so far are kept too."""
+        """Write the checkpoint; within an epoch, its sums and seconds so far are kept too."""
         sums = self.processes.sum(self.sums)
         if not self.processes.is_first:
             return
@@ -238,6 +241,7 @@ class Trainer:
             "optimizer": self.optimizer.state_dict(),
             "step": self.step,
             "sums": sums,
+            "seconds": self.seconds,
             "history": self.history,
             "best": self.best,
             "diagnosis": self.diagnosis.state_dict if self.diagnosis else None,
@@ -260,6 +264,7 @@ class Trainer:
         self.step, self.history, self.best = state["step"], state["history"], state["best"]
         if self.processes.is_first:  # the others count from zero: what is saved is the sum of all
             self.sums = state["sums"].cpu()
+        self.seconds = state.get("seconds", 0.0)  # earlier versions did not keep it
         if self.diagnosis is not None and state["diagnosis"]:
             self.diagnosis.load_state_dict(state["diagnosis"])
         return True

@@ -1,3 +1,6 @@
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,19 +21,28 @@ def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
         assert torch.equal(checkpoint.load(path)["weights"], torch.arange(3))
 
 
-def test_a_failed_write_leaves_the_last_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    checkpoint.save(tmp_path, {"hyperparameters": {}, "step": 1})
+@contextmanager
+def little_room() -> Iterator[None]:
+    """No file can grow beyond 100 kB: a write fails half-way, as on a disk that is full."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
-    def full_disk(*_: object) -> None:
-        raise OSError("No space left on device")
 
-    monkeypatch.setattr("torch.save", full_disk)
-    with pytest.raises(OSError, match="No space left"):
-        checkpoint.save(tmp_path, {"hyperparameters": {}, "step": 2})
+@pytest.mark.parametrize("numbers", [50_000, 1_000_000])
+def test_a_failed_write_leaves_the_last_one(tmp_path: Path, numbers: int) -> None:
+    path = checkpoint.save(tmp_path, {"hyperparameters": {}, "step": 1})
+    state = {"hyperparameters": {}, "step": 2, "weights": torch.zeros(numbers)}
 
+    with little_room(), pytest.raises(OSError, match="File too large") as told:
+        checkpoint.save(tmp_path, state)
+
+    assert told.value.filename == str(path)
     assert checkpoint.load(tmp_path)["step"] == 1
+    assert list(tmp_path.iterdir()) == [path], "half a checkpoint takes no room"
 
 
 @pytest.mark.parametrize(
@@ -86,6 +98,21 @@ def test_the_artifact_of_another_network_is_refused(
 ) -> None:
     with pytest.raises(CheckpointError, match="the result of another network"):
         checkpoint.start_from(build_network("vgg16", 10), artifact[0], 10)
+
+
+def test_an_artifact_for_which_there_is_no_room_ends_no_process(
+    artifact: tuple[Path, torch.nn.Module],
+) -> None:
+    path, network = artifact
+    before, model = path.read_bytes(), GarmentModel(network).eval()
+    golden = golden_images(model, [torch.zeros(3, 8, 8).byte()])
+
+    with little_room(), pytest.raises(OSError, match="File too large") as told:
+        save_artifact(model, make_card(), golden, path)
+
+    assert told.value.filename == str(path)
+    assert path.read_bytes() == before
+    assert list(path.parent.iterdir()) == [path]
 
 
 def test_what_is_neither_run_nor_artifact_is_told(tmp_path: Path) -> None:

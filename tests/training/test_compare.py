@@ -19,10 +19,12 @@ from tests.training.conftest import write_tree
 from tests.training.grey_model import add_grey_image, save_grey_model
 from training import checkpoint, child
 from training.__main__ import main
-from training.compare import effort
+from training.compare import effort, table
 from training.comparison import Comparison, Effort, compare
 from training.datasets import FOLDERS
 from training.errors import DataError
+from training.reports.comparison import compare_report
+from training.reports.page import write_report
 from training.speed import measure_speed
 from training.train import INTERRUPTED
 
@@ -134,6 +136,33 @@ def test_the_noise_of_timing_does_not_choose(told: Comparison, ratio: float) -> 
     result = scene(told, {"shop": 100}, *models)
     assert result.best == 0
     assert "none is faster by more than 10 %" in result.verdict
+
+
+def test_of_copies_the_first_is_best(told: Comparison) -> None:
+    copies = (1.0, {"shop": 90}), (0.96, {"shop": 90}), (1.04, {"shop": 90})
+    assert scene(told, {"shop": 100}, *copies).best == 0
+    slower = (1.0, {"shop": 90}), (0.5, {"shop": 90}), (0.48, {"shop": 90})
+    assert scene(told, {"shop": 100}, *slower).best == 1
+
+
+def test_artifacts_of_one_name_and_version_are_told_apart(told: Comparison, tmp_path: Path) -> None:
+    first, second, third = told.candidates
+    twin = second.model_copy(update={"evaluations": first.evaluations})
+    twins = told.model_copy(update={"candidates": [first, twin, third]})
+    models = (1.0, {"shop": 90}), (0.25, {"shop": 88}), (0.125, {"shop": 10})
+    result = scene(twins, {"shop": 100}, *models)
+
+    one, other, alone = result.titles
+    assert one == f"grey 1.0.0 (resnet18) at {first.path}"
+    assert other == f"grey 1.0.0 (resnet18) at {second.path}"
+    assert alone == "grey 3.0.0 (resnet18)"
+    assert result.verdict.startswith(f"{other} is the best: {one} is right on 90.00 %")
+    for title in result.titles:
+        assert f"\n{title} " in table(result)
+    write_report(compare_report(result, b"", ""), tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text()
+    assert f"McNemar&#39;s test against {one}" in page
+    assert f"{other} (best)" in page
 
 
 def test_a_model_that_is_better_beyond_chance_is_best_though_slower(told: Comparison) -> None:
@@ -296,3 +325,16 @@ def test_what_makes_no_sense_is_refused(
 ) -> None:
     assert main(["compare", *flags, "--data", str(data)]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_mistakes_are_told_before_measuring(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    things = write_data(tmp_path / "things", "other")
+    (tmp_path / "file").touch()
+    for more, said in (
+        (["--data", str(things)], "things has no image of the ten categories"),
+        (["--output", str(tmp_path / "file" / "x")], "file/x: Not a directory"),
+    ):
+        assert main(["compare", "a.pt", "b.pt", "--data", str(data), *more]) == 2
+        assert said in capsys.readouterr().err

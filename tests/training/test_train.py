@@ -514,6 +514,9 @@ def test_channels_of_sagemaker_are_found(
     splits = {"train": data / "train", "valid": data / "valid"}
     monkeypatch.setenv("SM_CHANNEL_HOME", str(data))
     assert train.data_of(options) == {"home": splits}
+    monkeypatch.setenv("SM_CHANNEL_CATALOGUE", str(data))
+    assert list(train.data_of(options)) == ["catalogue", "home"], "however they were set"
+    monkeypatch.delenv("SM_CHANNEL_CATALOGUE")
     monkeypatch.setenv("SM_CHANNEL_TRAIN", str(data / "train"))
     monkeypatch.setenv("SM_CHANNEL_VALID", str(data / "valid"))
     assert train.data_of(options) == {"home": splits, train.CHANNELS: splits}
@@ -649,6 +652,33 @@ def test_mistakes_are_told_before_training(
     with pytest.raises(DataError, match=r"201\.png"):
         run(command)
     assert not (tmp_path / "run" / "checkpoint.pt").exists()
+
+
+def test_folders_are_tried_before_the_data_is_read(
+    data: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (data / "train" / "Coat" / "000.png").write_bytes(b"no image")
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("SM_OUTPUT_FAILURE", str(tmp_path / "failure"))
+    for flag in ("output", "model_dir", "checkpoint_dir"):
+        chosen = {"output": tmp_path / "run", flag: tmp_path / "file" / "x"}
+        monkeypatch.setattr(sys, "argv", ["train.py", *flags(data, **chosen)])
+        assert train.main() == 2
+        said = capsys.readouterr().err
+        assert said.startswith("error: ")
+        assert "Not a directory" in said
+        assert str(tmp_path / "file" / "x") in (tmp_path / "failure").read_text()
+
+
+def test_who_made_the_data_is_read_before_the_images(data: Path, tmp_path: Path) -> None:
+    (data / "train" / "Coat" / "000.png").write_bytes(b"no image")
+    (data / "prepared.json").write_text('{"name": 5}')
+
+    with pytest.raises(DataError, match=r"prepared\.json"):
+        run(flags(data, tmp_path / "run"))
 
 
 def test_resuming_with_other_data_is_refused(

@@ -27,7 +27,7 @@ def compare_report(comparison: Comparison, picture: bytes, command: str) -> Repo
         summary=f"{len(comparison.candidates)} artifacts on the {best.evaluations.split} split of "
         f"{listed(sources)}, {images:,} images.",
         facts=[
-            Fact("Best", best.title),
+            Fact("Best", comparison.titles[comparison.best]),
             Fact(
                 "Its accuracy",
                 percent(best.accuracy, 2),
@@ -51,7 +51,7 @@ def _how_it_was_chosen() -> Text:
         "The choice: of the artifacts that are not worse beyond chance than the one with the "
         "highest accuracy (the mean over the sources), the one that is fastest for one image; "
         f"times that differ by up to {percent(AS_FAST - 1, 0)} count as the same, and of these "
-        "the most accurate is chosen. "
+        "the most accurate is chosen, or the first of several. "
         "Worse beyond chance is one that gets fewer images right by McNemar's exact test on the "
         f"same images: on all of them with a p under {SIGNIFICANT:g}, or on those of one source "
         f"with a p under {SIGNIFICANT:g} divided by the number of sources."
@@ -60,8 +60,8 @@ def _how_it_was_chosen() -> Text:
 
 def _header(comparison: Comparison) -> list[str]:
     return [
-        candidate.title + (" (best)" if index == comparison.best else "")
-        for index, candidate in enumerate(comparison.candidates)
+        title + (" (best)" if index == comparison.best else "")
+        for index, title in enumerate(comparison.titles)
     ]
 
 
@@ -99,7 +99,7 @@ def _accuracies(comparison: Comparison) -> list[Table | Text]:
             marked=marked,
         ),
         Table(
-            f"McNemar's test against {candidates[comparison.most_accurate].title}",
+            f"McNemar's test against {comparison.titles[comparison.most_accurate]}",
             ["", *_header(comparison)],
             tests,
         ),
@@ -153,11 +153,10 @@ def _picture(png: bytes) -> Picture:
 
 
 def _by_category(comparison: Comparison) -> list[Table]:
-    titles = [candidate.title for candidate in comparison.candidates]
     return [
         Table(
             f"Share of a category's images that get the right answer, {entries[0].source}",
-            ["Category", *titles],
+            ["Category", *comparison.titles],
             [
                 [parts[0].label, *(percent(part.recall) for part in parts)]
                 for parts in zip(*(entry.per_class for entry in entries), strict=True)

@@ -1,0 +1,90 @@
+import json
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from training import checkpoint, train
+from training.__main__ import main
+from training.datasets import FOLDERS
+from training.trainer import Trainer
+
+FAST = ("--epochs", "1", "--small-size", "32", "--small-share", "1", "--precision", "float32")
+
+
+@pytest.fixture
+def data(make_tree: Callable[..., Path]) -> Path:
+    """Ten classes of stripes: 8 images each to train on, 2 to watch."""
+    make_tree("data/train", dict.fromkeys(FOLDERS[:10], 8))
+    return make_tree("data/valid", dict.fromkeys(FOLDERS[:10], 2), first=100).parent
+
+
+@pytest.fixture
+def no_export(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(train, "export", lambda *_: None)
+
+
+def command(output: Path, *data: Path) -> list[str]:
+    sources = [text for folder in data for text in ("--data", str(folder))]
+    return ["train", *FAST, "--output", str(output), *sources]
+
+
+class _InterruptedAfter(Trainer):
+    """A trainer to whom SIGTERM comes within its third step."""
+
+    def _step(self, images: torch.Tensor, labels: torch.Tensor, strength: torch.Tensor) -> None:
+        super()._step(images, labels, strength)
+        if self.step == 3:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.mark.usefixtures("no_export")
+def test_the_time_before_an_interruption_counts(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = [*command(tmp_path / "run", data), "--batch-size", "16", "--diagnose", "off"]
+    with monkeypatch.context() as patch:
+        patch.setattr(train, "Trainer", _InterruptedAfter)
+        assert main(started) == train.INTERRUPTED
+    state = checkpoint.load(tmp_path / "run")
+    assert state["seconds"] > 0
+    del state["seconds"]  # as earlier versions wrote it
+
+    for before in ({"seconds": 1000.0}, {}):
+        checkpoint.save(tmp_path / "run", state | before)
+        assert main([*started, "--resume"]) == 0
+        [record] = map(json.loads, (tmp_path / "run/history.jsonl").read_text().splitlines())
+        assert record["seconds"] // 1000 == len(before)
+        assert record["images_per_second"] == pytest.approx(80 / record["seconds"], 0.1, 0.05)
+    assert checkpoint.load(tmp_path / "run")["seconds"] == 0, "the next epoch begins anew"
+
+
+@pytest.mark.usefixtures("no_export")
+def test_the_order_of_the_sources_is_kept(
+    data: Path,
+    make_tree: Callable[..., Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    make_tree("photos/train", {"Coat": 8})
+    photos = make_tree("photos/valid", {"Coat": 2}, first=100).parent
+    assert main(command(tmp_path / "run", photos, data)) == 0
+
+    assert main([*command(tmp_path / "run", data, photos), "--resume"]) == 2
+    assert "another order: give --data as before, photos, data" in capsys.readouterr().err
+    assert main([*command(tmp_path / "run", photos, data), "--resume"]) == 0
+
+
+def test_a_run_that_has_diverged_is_told_at_its_export(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    started = [*command(tmp_path / "run", data), "--batch-size", "80", "--learning-rate", "1e6"]
+    assert main(started) == 1
+    capsys.readouterr()
+
+    assert main([*started, "--resume"]) == 2
+    assert "answers are not numbers: the run has diverged" in capsys.readouterr().err
+    assert not (tmp_path / "run/model.pt").exists()
