@@ -12,6 +12,7 @@ from app.artifact import BACKGROUNDS, CATEGORIES
 from training import metrics
 from training.calibrate import calibrate, support
 from training.card import KEPT, Provenance, Recalibration, model_card
+from training.command import writable
 from training.datasets import Split, load_split
 from training.errors import DataError, TrainingError
 from training.metrics import Answers
@@ -51,7 +52,9 @@ def export(
         ParityError: the artifact answers otherwise than the network; nothing is written.
         DataError: there is no valid split, or none with an image of the ten categories.
         TrainingError: the network's answers are not numbers.
+        OSError: nothing can be written there.
     """
+    writable(path.parent)
     loaded = {
         f"{name}/{split}": load_split(paths[split])
         for name, paths in sources.items()

@@ -220,6 +220,16 @@ def test_an_export_is_written_to_a_file(tmp_path: Path, capsys: pytest.CaptureFi
     assert "is a folder: name a file" in capsys.readouterr().err
 
 
+def test_the_place_of_an_export_is_tried_before_the_data_is_read(
+    data: Path, finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    (data / "valid" / "Coat" / "000.png").write_bytes(b"no image")
+    command = ["export", str(finished), "--data", str(data), "--version", "1"]
+    assert main([*command, "--output", str(tmp_path / "file" / "model.pt")]) == 2
+    assert "File exists" in capsys.readouterr().err
+
+
 def test_a_run_is_not_written_over_without_resume(
     data: Path, finished: Path, tmp_path: Path
 ) -> None:
