@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from botocore import exceptions as boto
 from botocore.parsers import ResponseParserError
 
 from app.credentials import told_of_unreadable
 from app.store.errors import DeniedError, MissingError, StoreError, UnreachableError
-
-if TYPE_CHECKING:
-    from app.store.s3 import Location
 
 _NO_CREDENTIALS = (
     boto.NoCredentialsError,
@@ -26,8 +21,8 @@ _DENIED = {"AccessDenied", "AllAccessDisabled", "AccountProblem", "403"}
 _WRONG_REGION = {"PermanentRedirect", "AuthorizationHeaderMalformed", "301"}
 
 
-def explain(error: Exception, location: Location) -> StoreError:
-    """What went wrong with a call of S3, and what to do."""
+def explain(error: Exception, location: object) -> StoreError:
+    """What went wrong with a call of S3 for what lies at `location`, and what to do."""
     if isinstance(error, boto.ClientError):
         return _explain_answer(error, location)
     if isinstance(error, _NO_CREDENTIALS):
@@ -66,12 +61,12 @@ def said(error: Exception) -> str:
     return f"{type(error).__name__}: {first}".rstrip(".: ")
 
 
-def _explain_answer(error: boto.ClientError, location: Location) -> StoreError:
+def _explain_answer(error: boto.ClientError, location: object) -> StoreError:
     code = str(error.response.get("Error", {}).get("Code", ""))
     status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
     if code == "NoSuchBucket":
         return MissingError(
-            f"{location}: there is no bucket {location.bucket}. Check the name, and whether "
+            f"{location}: there is no such bucket. Check the name, and whether "
             "AWS_ENDPOINT_URL_S3 and the credentials belong to the account that has it."
         )
     if code in {"NoSuchKey", "404"}:

@@ -270,7 +270,7 @@ def test_a_cached_copy_is_no_answer_to_what_is_there_now(s3, cache):
         (answer("SignatureDoesNotMatch", 403), StoreError, "Check AWS_ACCESS_KEY_ID"),
         (answer("PermanentRedirect", 301), StoreError, "another region. Set AWS_REGION"),
         (answer("AuthorizationHeaderMalformed", 400), StoreError, "another region"),
-        (answer("NoSuchBucket", 404), MissingError, "there is no bucket shop"),
+        (answer("NoSuchBucket", 404), MissingError, "there is no such bucket"),
         (answer("NoSuchKey", 404), MissingError, "there is no such object"),
         (answer("AccessDenied", 403), DeniedError, "need s3:GetObject"),
         (answer("RequestTimeTooSkewed", 403), StoreError, "clock is wrong"),
