@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from contextlib import closing
 from dataclasses import dataclass
@@ -37,6 +38,7 @@ _THROTTLED = {
 _TOO_LARGE = ("size limit", "payload size", "length less than or equal", "too large")
 _NO_SAGEMAKER = "AWS cannot be called: what answers is no SageMaker, such as a web page."
 _CONNECT_SECONDS = 3
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +113,12 @@ class Endpoint:
             response = self._runtime.invoke_endpoint(**call)
             with closing(response["Body"]) as stream:
                 return Invoked(stream.read(), response.get("InvokedProductionVariant"))
-        except Exception as error:
+        except (boto.BotoCoreError, boto.ClientError) as error:
             raise _failure(error, self.name) from error
+        except Exception as error:  # it may name files of this machine: nothing for callers
+            _log.error("AWS cannot be called: %s", said(error))
+            refused = EndpointRefused("AWS cannot be called; the log tells why.")
+            raise Failure(refused, again=False) from error
 
     def close(self) -> None:
         """Close the connections."""

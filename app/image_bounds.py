@@ -18,7 +18,7 @@ LARGE_PIXELS = 16_000_000
 MAX_SCANS = 64
 """Of a JPEG. Each goes over all pixels in a few bytes; progressive ones have about ten."""
 
-MAX_TEXT = 2**24
+MAX_TEXT = 2**22
 """Bytes of a PNG's text or colour profile, unpacked; all its texts may have twice that."""
 
 MAX_TEXTS = 64

@@ -8,9 +8,14 @@ import numpy as np
 from PIL import Image, ImageFile, PngImagePlugin, TiffImagePlugin
 
 _ROWS = 256
-_BITS_TAG, _MEANING_TAG, _PLANES_TAG = 258, 262, 284
+_BITS_TAG, _MEANING_TAG, _SAMPLES_TAG, _PLANES_TAG = 258, 262, 277, 284
 _WHITE_IS_ZERO = 0
 _APART = 2
+# Pillow reads it only in the order of bytes of Intel.
+TiffImagePlugin.OPEN_INFO[(TiffImagePlugin.MM, _WHITE_IS_ZERO, (1,), 1, (16,), ())] = (
+    "I;16B",
+    "I;16B",
+)
 _TO_8_BITS = {"L;2": 85, "L;4": 17}  # what Pillow multiplies greys of 2 and 4 bits by
 
 
@@ -56,14 +61,18 @@ def _correct_planes(file: TiffImagePlugin.TiffImageFile) -> None:
     """Uncompressed colours of 16 bits that lie apart from each other are taken for 8 bits."""
     apart = file.tag_v2.get(_PLANES_TAG) == _APART and file.tile[0].codec_name == "raw"
     if apart and 16 in file.tag_v2.get(_BITS_TAG, ()):
-        order = "B" if file.tag_v2.prefix == b"MM" else "L"
+        little = "L" if file.tag_v2.get(_SAMPLES_TAG, 1) > 1 else ""  # as Pillow calls them
+        order = "B" if file.tag_v2.prefix == b"MM" else little
         for number, tile in enumerate(file.tile):
             colour, *rest = cast("tuple[Any, ...]", tile.args)
             file.tile[number] = tile._replace(args=(f"{colour};16{order}", *rest))
 
 
 def _key(key: Any, rawmode: Any) -> Any:
-    """What a PNG calls transparent, in the bits of the pixels that it is compared with."""
+    """What a PNG calls transparent, in the bits of the pixels that it is compared with.
+
+    Of colours of 16 bits, Pillow keeps 8: all that differ in the others only are transparent too.
+    """
     if rawmode == "RGB;16B":
         return tuple(value >> 8 for value in key)
     return key * _TO_8_BITS.get(rawmode, 1)

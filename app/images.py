@@ -57,6 +57,8 @@ warnings.filterwarnings("ignore", module=r"PIL\.")
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 _CORRUPT = "The image is truncated or damaged, or of a kind that is not read."
+_EXIF_TEXT, _MAX_EXIF_TEXT = "Raw profile type exif", 2**18
+"""ImageMagick's name of EXIF as hexadecimal text in a PNG, and characters that it may have."""
 _ORIENTATION_TAG = 0x0112
 _ORIENTATIONS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -190,6 +192,9 @@ def _on_white(image: Image.Image) -> Image.Image:
 
 
 def _orientation(image: Image.Image) -> int:
+    # Of a long one, Pillow makes millions of strings.
+    if len(image.info.get(_EXIF_TEXT, "")) > _MAX_EXIF_TEXT:
+        return 1
     try:
         return int(image.getexif().get(_ORIENTATION_TAG, 1))
     except Exception:  # damaged EXIF; the picture itself is fine

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import contextlib
 import importlib
 import os
 import signal
@@ -90,6 +91,8 @@ if __name__ == "__main__":
         sys.exit(main())
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
+        with contextlib.suppress(BrokenPipeError):
+            sys.stdout.flush()
         # As if it had not been caught, so that a shell, or `compare`, sees what has ended it.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGINT)

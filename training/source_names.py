@@ -25,13 +25,16 @@ def named_numbers(
     Raises:
         DataError: it is something else, or names a source that is not among `names`.
     """
-    known = {channel_name(name): name for name in names} | {name: name for name in names}
-    numbers = {}
+    numbers: dict[str, float] = {}
     for part in filter(None, text.split(",")):
         given, _, number = part.partition("=")
-        name = known.get(given.strip()) or known.get(channel_name(given.strip()))
-        if name is None:
+        meant = [name for name in names if name == given.strip()] or [
+            name for name in names if channel_name(name) == channel_name(given.strip())
+        ]
+        if not meant:
             raise DataError(f"{what}: no source is named {given!r}; there are {', '.join(names)}")
+        if len(meant) > 1 or meant[0] in numbers:
+            raise DataError(f"{what}: {given!r} is not the only name of {' and of '.join(meant)}")
         try:
             value = float(number)
         except ValueError:
@@ -39,5 +42,5 @@ def named_numbers(
         if not (math.isfinite(value) and 0 <= value <= most):
             limit = "0 on" if math.isinf(most) else f"0 to {most:g}"
             raise DataError(f"{what}: {part!r} is not a number from {limit}")
-        numbers[name] = value
+        numbers[meant[0]] = value
     return numbers

@@ -100,28 +100,30 @@ def said_by_the_store(cache: Path) -> list[str]:
     return said
 
 
-def said_by_the_endpoint() -> list[str]:
-    """To a look and to a photo, each in one line."""
+def said_by_the_endpoint(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """To a look, and in the log of a photo, each in one line; callers are not told of this."""
     endpoint = Endpoint(PROXY)
-    said = []
+    failures = []
     for ask in (endpoint.state, lambda: endpoint.invoke(b"photo", "image/png")):
         with pytest.raises(Failure) as caught:
             ask()
         assert isinstance(caught.value.error, EndpointRefused)
         assert not caught.value.again
-        said.append(caught.value.error.detail)
+        failures.append(caught.value.error.detail)
     endpoint.close()
+    assert failures[1] == "AWS cannot be called; the log tells why."
+    said = [failures[0].rstrip("."), caplog.messages[-1]]
     assert "\n" not in "".join(said)
     return said
 
 
-def test_a_roles_token_that_is_not_there_is_named(monkeypatch, tmp_path) -> None:
+def test_a_roles_token_that_is_not_there_is_named(monkeypatch, tmp_path, caplog) -> None:
     token = tmp_path / "token"
     take_role(monkeypatch, token)
     told = f"{token} cannot be used (No such file or directory)"
     for said in said_by_the_store(tmp_path):
         assert said.startswith(f"{REFERENCE}: no AWS credentials: {told}. Check AWS_WEB_IDENTITY")
-    assert said_by_the_endpoint() == [f"AWS cannot be called: {told}."] * 2
+    assert said_by_the_endpoint(caplog) == [f"AWS cannot be called: {told}"] * 2
     with pytest.raises(PredictorError, match=r"AWS cannot be called: .*token cannot be used"):
         asyncio.run(SageMakerPredictor.load(PROXY, Metrics()))
 
@@ -145,21 +147,21 @@ def test_a_web_page_is_taken_neither_for_s3_nor_for_sagemaker(answering, keys, t
         asyncio.run(SageMakerPredictor.load(PROXY, Metrics()))
 
 
-def test_a_web_page_instead_of_credentials(answering, monkeypatch, tmp_path) -> None:
+def test_a_web_page_instead_of_credentials(answering, monkeypatch, tmp_path, caplog) -> None:
     answering(PAGE)
     (tmp_path / "token").write_text("of the pod")
     take_role(monkeypatch, tmp_path / "token")
-    for said in said_by_the_store(tmp_path) + said_by_the_endpoint():
+    for said in said_by_the_store(tmp_path) + said_by_the_endpoint(caplog):
         assert "invalid XML received" in said
         assert "Console" not in said  # which may be credentials, cut off
 
 
-def test_credentials_that_come_expired(answering, monkeypatch, tmp_path) -> None:
+def test_credentials_that_come_expired(answering, monkeypatch, tmp_path, caplog) -> None:
     expired = datetime.now(UTC) - timedelta(minutes=5)
     answering(ROLE.format(expiration=expired.isoformat()))
     (tmp_path / "token").write_text("of the pod")
     take_role(monkeypatch, tmp_path / "token")
-    for said in said_by_the_store(tmp_path) + said_by_the_endpoint():
+    for said in said_by_the_store(tmp_path) + said_by_the_endpoint(caplog):
         assert "the refreshed credentials are still expired" in said
 
 

@@ -89,13 +89,16 @@ def test_16_bits_of_colours_that_lie_apart(order: str, apart: bool) -> None:
     assert seen(tiff(few.astype(np.uint8), 2, order, apart)) == ((39, 117, 195), (234, 3, 7))
 
 
-def test_zero_may_mean_white_with_16_bits_and_floats_too() -> None:
-    for pixels, kind in (
-        (picture(10_000, 60_000), 1),
-        (picture(10_000 / 65_535, 60_000 / 65_535, np.float32), 3),
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_zero_may_mean_white_with_16_bits_and_floats_too(order: str) -> None:
+    grey = picture(10_000, 60_000)
+    for pixels, kind, apart in (
+        (grey, 1, False),
+        (grey, 1, True),
+        ((grey / 65_535).astype(np.float32), 3, False),
     ):
-        assert seen(tiff(pixels, 1, kind=kind)) == ((39,) * 3, (233,) * 3)
-        assert seen(tiff(pixels, 0, kind=kind)) == ((216,) * 3, (22,) * 3)
+        assert seen(tiff(pixels, 1, order, apart, kind)) == ((39,) * 3, (233,) * 3)
+        assert seen(tiff(pixels, 0, order, apart, kind)) == ((216,) * 3, (22,) * 3)
 
 
 def test_a_transparent_colour_of_16_bits() -> None:

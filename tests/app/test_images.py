@@ -168,6 +168,18 @@ def test_a_png_may_hold_much_metadata() -> None:
     assert close(decoded.image, (45, 10), RED)
 
 
+def test_exif_as_a_text_that_unpacks_to_very_much_is_left_alone() -> None:
+    info = PngImagePlugin.PngInfo()
+    info.add_text("Raw profile type exif", "a\n" * 2_000_000, zip=True)
+    data = encode(photo(), "PNG", pnginfo=info)
+    tracemalloc.start()
+    try:
+        assert close(decode(data).image, (45, 10), RED)
+        assert tracemalloc.get_traced_memory()[1] < 40_000_000
+    finally:
+        tracemalloc.stop()
+
+
 @pytest.mark.parametrize(
     ("count", "size", "name"),
     [(1, 40_000_000, b"name"), (3, 15_000_000, b"name"), (65, 1_000_000, b"")],

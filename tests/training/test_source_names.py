@@ -35,8 +35,14 @@ def test_a_source_has_the_name_of_its_folder_or_of_its_channel() -> None:
         ("home=many", "'home=many' is not NAME=NUMBER"),
         ("home=-1", "'home=-1' is not a number from 0 on"),
         ("home=nan", "not a number from 0 on"),
+        ("home=1,Home=2", "'Home' is not the only name of home"),
     ],
 )
 def test_what_is_wrong_with_a_flag_is_said(text: str, message: str) -> None:
     with pytest.raises(DataError, match=message):
         named_numbers(text, ["home", "shop"], "--weights")
+
+
+def test_a_name_of_two_sources_is_refused() -> None:
+    with pytest.raises(DataError, match=r"'a b' is not the only name of a-b and of a\.b"):
+        named_numbers("a b=1", ["a-b", "a.b"], "--weights")

@@ -109,7 +109,7 @@ def add_yes(parser: argparse.ArgumentParser) -> None:
 
 
 def add_timeout(parser: argparse.ArgumentParser, minutes: int, more: str = "") -> None:
-    """Declare --timeout; `more` says what `timeout_of` adds to the minutes."""
+    """Declare --timeout; `more` says what `update_timeout` adds to the minutes."""
     parser.add_argument(
         "--timeout",
         type=positive,
