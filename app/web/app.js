@@ -3,7 +3,8 @@
 
 import { Card } from "./card.js";
 import { watchIntake } from "./intake.js";
-import { canBeRetried, classify, readModel } from "./service.js";
+import { askBeforeLeaving } from "./leave.js";
+import { canBeRetried, classify, readModel, UNUSABLE } from "./service.js";
 import { csv } from "./table.js";
 
 const IN_FLIGHT = 4; // photos with the service at the same time
@@ -14,6 +15,7 @@ let photos = [];
 let waiting = [];
 let lanes = 0;
 let run = new AbortController(); // aborted by "Clear"
+let frame = 0; // the one that is asked for to show the counts in
 
 watchIntake($, add);
 $("download").addEventListener("click", download);
@@ -47,6 +49,7 @@ function send(some) {
   $("status").textContent = "";
   waiting.push(...some);
   while (lanes < IN_FLIGHT && waiting.length) work(run.signal);
+  askBeforeLeaving(true);
   refresh();
 }
 
@@ -55,16 +58,25 @@ async function work(signal) {
   lanes += 1;
   let photo;
   while (!signal.aborted && (photo = waiting.shift())) {
-    const { card } = photo;
+    const { name, file, card } = photo;
     photo.state = "sending";
     card.show();
-    const answer = await classify(photo.file, photo.name, signal, (text) => card.note(text));
-    if (signal.aborted) return; // cleared: its cards are gone and the lanes counted anew
-    Object.assign(photo, answer, { state: stateOf(answer) });
-    card.show();
-    refresh();
+    try {
+      const answer = await classify(file, name, signal, (text) => card.note(text));
+      if (signal.aborted) return; // cleared: its cards are gone and the lanes counted anew
+      show(photo, answer);
+    } catch (error) {
+      console.warn(error);
+      show(photo, { prediction: null, problem: UNUSABLE });
+    }
+    refreshSoon();
   }
   if (!signal.aborted) lanes -= 1;
+}
+
+function show(photo, answer) {
+  Object.assign(photo, answer, { state: stateOf(answer) });
+  photo.card.show();
 }
 
 /** The photo is sent again: it takes the service much longer, so it is not done for each. */
@@ -79,6 +91,14 @@ function stateOf({ prediction }) {
 
 function isRetriable(photo) {
   return photo.state === "failed" && canBeRetried(photo.problem);
+}
+
+/** At most once per frame: it takes long with thousands of photos. */
+function refreshSoon() {
+  frame ||= requestAnimationFrame(() => {
+    frame = 0;
+    refresh();
+  });
 }
 
 function refresh() {
@@ -113,6 +133,7 @@ function clear() {
   lanes = 0;
   $("cards").replaceChildren();
   $("status").textContent = "";
+  askBeforeLeaving(false);
   refresh();
   $("choose").focus();
 }
@@ -122,6 +143,7 @@ function download() {
   link.href = URL.createObjectURL(new Blob([csv(photos)], { type: "text/csv;charset=utf-8" }));
   link.download = `garments-${new Date().toISOString().slice(0, 19).replaceAll(":", "")}.csv`;
   link.click();
+  askBeforeLeaving(lanes > 0); // what is on its way is not in this table
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }
 

@@ -50,7 +50,10 @@ export class Card {
       this.#head.replaceChildren(title, make("p", "pending", WAITING[state]));
       this.#body.replaceChildren();
     }
-    if (focused) this.element.focus();
+    if (!focused) return;
+    // A filter may have hidden this card, and what is hidden takes no focus.
+    const visible = this.element.checkVisibility();
+    (visible ? this.element : document.querySelector(".filter :checked")).focus();
   }
 
   /** Say why it takes longer. */
@@ -67,10 +70,16 @@ export class Card {
     canvas.width = Math.max(1, Math.round(bitmap.width * scale));
     canvas.height = Math.max(1, Math.round(bitmap.height * scale));
     const context = canvas.getContext("2d");
+    context.fillStyle = "white"; // JPEG is not transparent; the service takes white, too
+    context.fillRect(0, 0, canvas.width, canvas.height);
     context.imageSmoothingQuality = "high";
     context.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
     bitmap.close();
-    this.#thumbnail.replaceChildren(canvas);
+    // A canvas would keep its pixels: gigabytes with ten thousand photos.
+    const image = make("img");
+    image.alt = "";
+    image.src = canvas.toDataURL("image/jpeg", 0.8);
+    this.#thumbnail.replaceChildren(image);
   }
 }
 

@@ -10,6 +10,14 @@ const TIME_LIMIT = 120_000; // milliseconds for one try, with the upload over a 
  *   Problem
  */
 
+/** For an answer with probabilities that cannot be shown. */
+export const UNUSABLE = {
+  code: "unusable_answer",
+  title: "The answer cannot be shown",
+  detail: "It lacks something that this page needs. The service may have another version by now.",
+  status: 0,
+};
+
 /**
  * Send one photo to POST /predict, and again while the service says that it is busy.
  * @param {File | null} file null: it could not be opened
@@ -21,7 +29,7 @@ const TIME_LIMIT = 120_000; // milliseconds for one try, with the upload over a 
 export async function classify(file, name, signal, note, query = "") {
   for (let tries = 1; ; tries += 1) {
     const { response, body, problem, roundTrip } = await post(file, name, signal, query);
-    if (response?.ok) return { prediction: body, roundTrip };
+    if (!problem) return { prediction: body, roundTrip };
     const seconds = Number.parseInt(response?.headers.get("Retry-After"), 10);
     const again = BUSY.includes(response?.status) && seconds >= 0 && tries < TRIES;
     if (!again || signal.aborted) return { problem };
@@ -42,23 +50,30 @@ async function post(file, name, signal, query) {
   const form = new FormData();
   form.append("file", file, name);
   const start = performance.now();
+  const limit = AbortSignal.timeout(TIME_LIMIT);
   try {
     const response = await fetch(`predict${query}`, {
       method: "POST",
       body: form,
-      signal: AbortSignal.any([signal, AbortSignal.timeout(TIME_LIMIT)]),
+      signal: AbortSignal.any([signal, limit]),
     });
-    const body = await response.json().catch(() => null);
+    const body = await response.json().catch(nullIfNoJson);
     const roundTrip = performance.now() - start;
-    if (response.ok && body) return { response, body, roundTrip };
+    if (response.ok && body?.probabilities) return { response, body, roundTrip };
     return { response, problem: problemOf(response, body) };
-  } catch (error) {
-    if (error.name === "TimeoutError") {
+  } catch {
+    if (limit.aborted) {
       return failure("timeout", "No answer", "The service did not answer within two minutes.");
     }
     return failure("unreachable", "The service cannot be reached",
       "Check that it runs and that this device has a connection, then try again.");
   }
+}
+
+/** A connection that ends in the middle of the answer is told as one that was never there. */
+function nullIfNoJson(error) {
+  if (error instanceof SyntaxError) return null;
+  throw error;
 }
 
 function failure(code, title, detail) {
@@ -67,7 +82,7 @@ function failure(code, title, detail) {
 
 /** What a proxy in between answers is no problem+json: it still gets a code and words. */
 function problemOf(response, body) {
-  if (body?.code) return body;
+  if (!response.ok && body?.code) return body;
   return {
     code: `http_${response.status}`,
     title: "The answer is not one of this service",
@@ -78,7 +93,8 @@ function problemOf(response, body) {
 
 /** Whether sending the same photo again can end otherwise. */
 export function canBeRetried({ status }) {
-  return status === 0 || status === 408 || status === 429 || status >= 500;
+  // Below 300 nothing came, or not the service's answer, such as a hotspot's page for logging in.
+  return status < 300 || status === 408 || status === 429 || status >= 500;
 }
 
 /** The answer of GET /model, or null when there is none within a minute. */

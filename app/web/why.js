@@ -1,6 +1,7 @@
 // "Show why": what the model saw, and where in it the evidence for its answer lies.
 
 import { failure, make } from "./parts.js";
+import { UNUSABLE } from "./service.js";
 
 /**
  * Closed at first; the explanation is asked for when it is opened.
@@ -9,14 +10,17 @@ import { failure, make } from "./parts.js";
 export function why(explain) {
   const content = make("div", "why");
   content.setAttribute("aria-live", "polite");
-  const element = make("details", "", make("summary", "", "Show why"), content);
+  const summary = make("summary", "", "Show why");
+  const element = make("details", "", summary, content);
   let asked = false;
   const ask = async () => {
     asked = true;
+    if (content.contains(document.activeElement)) summary.focus(); // the button goes
     const pending = make("p", "quiet", "Looking…");
     content.replaceChildren(pending);
-    const { prediction, problem } = await explain((text) => { pending.textContent = text; });
-    content.replaceChildren(...(prediction ? shown(prediction.explanation)
+    const note = (text) => { pending.textContent = text; };
+    const { prediction, problem = UNUSABLE } = await explain(note);
+    content.replaceChildren(...(prediction?.explanation ? shown(prediction.explanation)
       : [make("p", "error", problem.title), ...failure(problem, ask)]));
   };
   element.addEventListener("toggle", () => {

@@ -61,7 +61,7 @@ def test_photo_gets_the_answer_of_the_api(service: str, open_page: OpenPage) -> 
     # What is nearly certain is not shown as certain.
     confidence = answer["confidence"]
     expect(card).to_contain_text("> 99.9%" if confidence > 0.999 else f"{confidence:.1%}")
-    expect(card.locator("canvas")).to_have_count(1)
+    expect(card.locator(".thumbnail img")).to_have_count(1)
     expect(card.locator(".bars li").filter(visible=True)).to_have_count(3)
     card.get_by_text("All ten, and details").click()
     names = card.locator(".bars li > :first-child").filter(visible=True)
@@ -74,11 +74,9 @@ def test_page_says_which_model_answers(service: str, open_page: OpenPage) -> Non
     page = open_page(service)
     expect(page.locator("footer")).to_contain_text(f"{model['name']}, version {model['version']}")
     expect(page.locator("header")).to_contain_text(" · ".join(model["categories"]))
-    page.get_by_role("link", name="Model card").click()
-    expect(page).to_have_url(f"{service}/model")
-    page.go_back()
-    page.get_by_role("link", name="API").click()
-    expect(page.get_by_text("/predict", exact=True)).to_be_visible()
+    with page.expect_popup() as popup:
+        page.get_by_role("link", name="API").click()
+    expect(popup.value.get_by_text("/predict", exact=True)).to_be_visible()
 
 
 @pytest.mark.parametrize(
@@ -126,7 +124,7 @@ def test_file_name_is_text_and_nothing_else(service: str, open_page: OpenPage) -
     page = open_page(service)
     page.set_input_files("#files", [_boot(name)])
     expect(page.locator("#cards .name")).to_have_text(name)
-    expect(page.locator("#cards img")).to_have_count(0)
+    expect(page.locator("#cards .name *")).to_have_count(0)
 
 
 @pytest.mark.parametrize("event", ["drop", "paste"])

@@ -35,7 +35,7 @@ def test_why_is_asked_for_once_and_shows_both_pictures(service: str, open_page: 
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url) if "?" in request.url else None)
     card = _add(page, ANKLE_BOOT)
-    expect(card.locator("img")).to_have_count(0)
+    expect(card.locator(".why img")).to_have_count(0)
     assert asked == []
 
     card.get_by_text("Show why").click()
@@ -72,7 +72,7 @@ def test_why_of_a_model_without_a_map(grey_service: str, open_page: OpenPage) ->
     card = _add(open_page(grey_service), ANKLE_BOOT)
     card.get_by_text("Show why").click()
     expect(card.get_by_text("This model has no map")).to_be_visible()
-    expect(card.locator("img")).to_have_count(1)
+    expect(card.locator(".why img")).to_have_count(1)
 
 
 def test_labels_that_are_likely_are_listed(grey_service: str, open_page: OpenPage) -> None:

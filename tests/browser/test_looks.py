@@ -1,0 +1,102 @@
+"""What the page looks like: thumbnails, many cards, small screens, and the system's own colours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from playwright.sync_api import Locator, Page, expect
+
+pytestmark = pytest.mark.browser
+
+ANKLE_BOOT = Path(__file__).parent.parent / "samples" / "ankle-boot.png"
+OpenPage = Callable[..., Page]
+
+
+def _boots(number: int) -> list[dict[str, object]]:
+    content = ANKLE_BOOT.read_bytes()
+    return [
+        {"name": f"{each}.png", "mimeType": "image/png", "buffer": content}
+        for each in range(number)
+    ]
+
+
+def _colours(element: Locator) -> set[tuple[int, ...]]:
+    """Those of many pixels: a few are of round corners."""
+    image = Image.open(BytesIO(element.screenshot())).convert("RGB")
+    return {colour for number, colour in image.getcolors(2**24) if number > 50}
+
+
+def test_thumbnail_is_a_small_jpeg_on_white(service: str, open_page: OpenPage) -> None:
+    page = open_page(service)
+    file = BytesIO()
+    Image.new("RGBA", (1024, 512), (0, 0, 0, 0)).save(file, "PNG")
+    page.set_input_files(
+        "#files", {"name": "a.png", "mimeType": "image/png", "buffer": file.getvalue()}
+    )
+    image = page.locator(".thumbnail img")
+    expect(image).to_have_js_property("naturalWidth", 256)
+    expect(image).to_have_js_property("naturalHeight", 128)
+    assert str(image.get_attribute("src")).startswith("data:image/jpeg;")
+    assert page.locator("canvas").count() == 0  # each would keep its pixels
+    assert (255, 255, 255) in _colours(image)
+
+
+def test_counts_are_shown_once_per_frame(service: str, open_page: OpenPage) -> None:
+    page = open_page(service)
+    page.evaluate("() => { window.asked = []; requestAnimationFrame = (f) => asked.push(f); }")
+    page.set_input_files("#files", _boots(6))
+    expect(page.locator(".label")).to_have_count(6)
+    expect(page.locator("#count")).to_have_text("0 of 6 photos")
+    assert page.evaluate("() => { asked.forEach((f) => f()); return asked.length; }") == 1
+    expect(page.locator("#count")).to_have_text("6 of 6 photos")
+
+
+def test_cards_out_of_sight_cost_no_layout(service: str, open_page: OpenPage) -> None:
+    page = open_page(service, viewport={"width": 400, "height": 800})
+    page.set_input_files("#files", _boots(12))
+    expect(page.get_by_role("status")).to_contain_text("12 of 12 photos answered")
+    last = page.locator(".card .head").last
+    laid_out = "(element) => element.checkVisibility({ contentVisibilityAuto: true })"
+    assert not last.evaluate(laid_out)
+    page.evaluate("() => scrollTo(0, document.body.scrollHeight)")
+    page.wait_for_function(laid_out, arg=last.element_handle())
+
+
+@pytest.mark.parametrize("width", [320, 360])
+def test_thousands_of_photos_need_no_sideways_scrolling(
+    service: str, open_page: OpenPage, width: int
+) -> None:
+    page = open_page(service, viewport={"width": width, "height": 640}, is_mobile=True)
+    page.set_input_files("#files", [*_boots(1), {**_boots(1)[0], "buffer": b"no photo"}])
+    expect(page.get_by_role("status")).to_contain_text("1 of 2 photos answered")
+    page.evaluate(
+        """() => {
+          for (const id of ["count-all", "count-review", "count-failed"]) {
+            document.getElementById(id).textContent = 10000;
+          }
+          document.getElementById("count").textContent = "10000 of 10000 photos";
+          document.getElementById("retry").hidden = false;
+        }"""
+    )
+    assert page.evaluate("() => document.documentElement.scrollWidth") == width
+
+
+def test_filter_and_bars_are_seen_in_the_systems_colours(service: str, open_page: OpenPage) -> None:
+    page = open_page(service, forced_colors="active")
+    page.set_input_files("#files", ANKLE_BOOT)
+    expect(page.get_by_role("status")).to_contain_text("1 of 1 photos answered")
+    marked, other = page.locator(".filter span").all()[:2]
+    background = "(element) => getComputedStyle(element).backgroundColor"
+    highlight = marked.evaluate(background)
+    assert highlight != other.evaluate(background)
+    assert page.locator(".fill").first.evaluate(background) == highlight
+    page.evaluate("() => { document.getElementById('progress').value = 0.5; }")
+    assert len(_colours(page.locator("#progress"))) >= 2
+    page.get_by_text("Show why").click()
+    expect(page.locator(".colours")).to_be_visible()
+    scale = "(element) => getComputedStyle(element).backgroundImage"
+    assert "gradient" in page.locator(".colours").evaluate(scale)

@@ -1,0 +1,88 @@
+"""Answers that are not the service's: the page says so, and goes on with the other photos."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, Route, expect
+
+pytestmark = pytest.mark.browser
+
+ANKLE_BOOT = Path(__file__).parent.parent / "samples" / "ankle-boot.png"
+OpenPage = Callable[..., Page]
+PORTAL = "<html>Log in to the network</html>"
+CUT = '{"label": "Ankle bo'
+
+
+def _boots(number: int) -> list[dict[str, object]]:
+    content = ANKLE_BOOT.read_bytes()
+    return [
+        {"name": f"{each}.png", "mimeType": "image/png", "buffer": content}
+        for each in range(number)
+    ]
+
+
+def _answer(page: Page, body: str, times: int) -> None:
+    def fulfil(route: Route) -> None:
+        route.fulfill(status=200, content_type="application/json", body=body)
+
+    page.route("**/predict*", fulfil, times=times)
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (PORTAL, "http_200"),
+        (CUT, "http_200"),
+        ("null", "http_200"),
+        (json.dumps({"code": "of another program"}), "http_200"),
+        (json.dumps({"probabilities": []}), "unusable_answer"),
+    ],
+)
+def test_strange_answers_stop_nothing(
+    service: str, open_page: OpenPage, body: str, code: str
+) -> None:
+    page = open_page(service)
+    _answer(page, body, times=5)  # more than there are photos with the service at a time
+    page.set_input_files("#files", _boots(8))
+    expect(page.get_by_role("status")).to_contain_text(
+        "3 of 8 photos answered, 0 to look at, 5 failed"
+    )
+    expect(page.locator("#cards code")).to_have_text([code] * 5)
+    page.get_by_role("button", name="Try failed again").click()
+    expect(page.get_by_role("status")).to_contain_text("0 failed")
+
+
+def test_answer_that_stops_halfway_is_told_as_a_timeout(service: str, open_page: OpenPage) -> None:
+    page = open_page(service)
+    page.evaluate(
+        """() => {
+          const limit = AbortSignal.timeout;
+          AbortSignal.timeout = () => limit.call(AbortSignal, 200);
+          window.fetch = async (_, { signal }) => new Response(new ReadableStream({
+            start: (stream) => {
+              stream.enqueue(new TextEncoder().encode('{"label": '));
+              signal.addEventListener("abort", () => stream.error(signal.reason));
+            },
+          }));
+        }"""
+    )
+    page.set_input_files("#files", ANKLE_BOOT)
+    expect(page.locator("#cards code")).to_have_text("timeout")
+
+
+@pytest.mark.parametrize("body", [PORTAL, json.dumps({"probabilities": []})])
+def test_why_is_asked_again_after_a_strange_answer(
+    service: str, open_page: OpenPage, body: str
+) -> None:
+    page = open_page(service)
+    page.set_input_files("#files", ANKLE_BOOT)
+    expect(page.locator(".label")).not_to_be_empty()
+    _answer(page, body, times=1)
+    why = page.locator(".why")
+    page.get_by_text("Show why").click()
+    why.get_by_role("button", name="Try again").click()
+    expect(why.locator("img")).to_have_count(2)
