@@ -102,7 +102,7 @@ def export(
     )
     images = torch.cat([split.images for split in valid.values()])
     golden = golden_images(model, _typical_images(answers, valid))
-    candidate = path.with_suffix(".candidate")
+    candidate = path.with_name(f"{path.name}.candidate")
     try:
         save_artifact(model, card, golden, candidate, layer_ranges(network, _some(valid)))
         said = check_parity(model, candidate, images, joined(logits))

@@ -27,10 +27,10 @@ from app.artifact import (
     load_module,
     ranges_json,
 )
-from training.checkpoint import written_whole
 from training.errors import ParityError
 from training.networks import GarmentModel, normalise
 from training.precision import is_fast_at_bfloat16
+from training.whole_files import written_whole
 
 MAX_DIFFERENCE = 1e-4
 """Largest difference of probabilities between the eager and the exported model, in float32."""

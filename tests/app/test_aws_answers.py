@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -20,6 +18,7 @@ from app.service import Service
 from app.store import StoreError, UnreachableError, Watch, fetch
 from app.telemetry import Metrics
 from tests.app.conftest import settings
+from tests.training.cloud.local_server import QuietHandler, asked_by_boto3
 
 PROXY = settings(backend="sagemaker", endpoint_name="garments")
 REFERENCE = "s3://shop/garments/latest.json"
@@ -49,31 +48,19 @@ def answering(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]
     """Lets a server give one text to all that is asked of AWS."""
     text = ""
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
+    class Handler(QuietHandler):
+        def do_GET(self) -> None:  # noqa: N802  # http.server's name
             self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(text)))
-            self.end_headers()
-            if self.command != "HEAD":
-                self.wfile.write(text.encode())
+            self.answer(200, "text/html", b"" if self.command == "HEAD" else text.encode())
 
         do_HEAD = do_POST = do_GET  # noqa: N815
-
-        def log_message(self, *_: object) -> None:
-            pass
 
     def answer(with_text: str) -> None:
         nonlocal text
         text = with_text
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
+    with asked_by_boto3(monkeypatch, None, Handler):
         yield answer
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture

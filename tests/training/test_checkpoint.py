@@ -11,6 +11,7 @@ from training import checkpoint
 from training.errors import CheckpointError
 from training.networks import GarmentModel, build_network
 from training.scripted import golden_images, round_to_float16, save_artifact
+from training.whole_files import written_whole
 
 
 def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
@@ -43,6 +44,15 @@ def test_a_failed_write_leaves_the_last_one(tmp_path: Path, numbers: int) -> Non
     assert told.value.filename == str(path)
     assert checkpoint.load(tmp_path)["step"] == 1
     assert list(tmp_path.iterdir()) == [path], "half a checkpoint takes no room"
+
+
+@pytest.mark.parametrize("name", ["labels.partial", "labels.part", "labels"])
+def test_a_file_may_have_any_name(tmp_path: Path, name: str) -> None:
+    for content in (b"first", b"second"):
+        with written_whole(tmp_path / name) as file:
+            file.write(content)
+        assert (tmp_path / name).read_bytes() == content
+    assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
 @pytest.mark.parametrize(

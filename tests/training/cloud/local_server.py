@@ -24,14 +24,15 @@ class QuietHandler(BaseHTTPRequestHandler):
 
 @contextmanager
 def asked_by_boto3(
-    monkeypatch: pytest.MonkeyPatch, service: str, handler: type[QuietHandler]
+    monkeypatch: pytest.MonkeyPatch, service: str | None, handler: type[QuietHandler]
 ) -> Iterator[None]:
-    """Boto3 asks `handler` for `service`, such as `S3`."""
+    """Boto3 asks `handler` for `service`, such as `S3`; None is for all of AWS."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    monkeypatch.setenv(f"AWS_ENDPOINT_URL_{service}", f"http://127.0.0.1:{server.server_port}")
+    variable = f"AWS_ENDPOINT_URL_{service}" if service else "AWS_ENDPOINT_URL"
+    monkeypatch.setenv(variable, f"http://127.0.0.1:{server.server_port}")
     try:
         yield
     finally:

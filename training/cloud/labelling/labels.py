@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +15,7 @@ from training.cloud.aws import plain_errors
 from training.cloud.buckets import Location
 from training.cloud.calls import Calls
 from training.cloud.labelling.photos import Photo, answer_to
+from training.whole_files import written_whole
 
 _AT_ONCE = 10
 _PORTION = 1000
@@ -68,11 +67,7 @@ def merge(
         CloudError: an answer cannot be read.
     """
     counts = Counts()
-    with contextlib.ExitStack() as stack:
-        pool = stack.enter_context(ThreadPoolExecutor(_AT_ONCE))
-        folder = stack.enter_context(tempfile.TemporaryDirectory(dir=path.parent))
-        candidate = Path(folder) / path.name
-        file = stack.enter_context(candidate.open("w", encoding="utf-8"))
+    with ThreadPoolExecutor(_AT_ONCE) as pool, written_whole(path) as file:
         for part in _portions(photos):
             names = [answer_to(photo, where, answers) for photo in part]
             for photo, answer in zip(
@@ -82,9 +77,7 @@ def merge(
             ):
                 row = {"file": photo.name, **answer}
                 counts.add(row)
-                file.write(json.dumps(row) + "\n")
-        file.flush()
-        candidate.replace(path)
+                file.write(json.dumps(row).encode() + b"\n")
     return counts
 
 
