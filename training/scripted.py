@@ -38,6 +38,9 @@ MAX_DIFFERENCE = 1e-4
 MIN_AGREEMENT = 0.999
 """Share of images to which the exported model in bfloat16 gives the eager model's class."""
 
+FEW = 3
+"""So many images may get another class in any case: of a few hundred, one is more than 0.1 %."""
+
 SAMPLE = 1000
 """Images for the check in bfloat16 where the processor is not made for it: a minute, not ten."""
 
@@ -171,16 +174,19 @@ def check_parity(model: GarmentModel, path: Path, images: Tensor, logits: Tensor
     expected = expected[::step]
     same = expected.argmax(dim=1, keepdim=True) == answers
     tied = expected.amax(dim=1, keepdim=True) - expected.gather(1, answers) < TIE
-    agreement = float((same | tied).double().mean())
+    agreed = same | tied
     said = (
         f"on {len(images):,} images the artifact differs from the trained network by at most "
         f"{difference:.1e} in probability (float32); in bfloat16 it gives the same class for "
-        f"{float(same.double().mean()):.2%} of {len(same):,}, and for {agreement:.2%} with ties "
-        "counted as the same"
+        f"{float(same.double().mean()):.2%} of {len(same):,}, and for "
+        f"{float(agreed.double().mean()):.2%} with ties counted as the same"
     )
+    other = int((~agreed).sum())
     # Written so that a NaN fails too.
-    if not (difference <= MAX_DIFFERENCE and agreement >= MIN_AGREEMENT):
-        raise ParityError(f"{said}; allowed are {MAX_DIFFERENCE:.0e} and {MIN_AGREEMENT:.1%}")
+    if not (difference <= MAX_DIFFERENCE and other <= max(FEW, (1 - MIN_AGREEMENT) * len(agreed))):
+        raise ParityError(
+            f"{said}; allowed are {MAX_DIFFERENCE:.0e} and {MIN_AGREEMENT:.1%}, or {FEW} images"
+        )
     return said
 
 

@@ -354,24 +354,23 @@ def test_a_second_task_leaves_no_trace_in_the_result(
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)  # three trainings, on one thread
+@pytest.mark.timeout(900)  # two trainings, on one thread
 def test_teachers_are_believed_more_than_labels(
     data: Path, make_tree: Callable[..., Path], tmp_path: Path
 ) -> None:
-    long = {"epochs": 12, "augment": 0, "batch_size": 8}
+    long = {"epochs": 12, "augment": 0, "batch_size": 8, "seed": 1}
     run(flags(data, tmp_path / "teacher", **long))
-    taught = history(tmp_path / "teacher")[-1]["valid_accuracy"]
-    assert taught > 0.6
+    assert history(tmp_path / "teacher")[-1]["train_accuracy"] > 0.6
     for number, name in enumerate(TEN):  # each class in the folder of the next
         (data / "train" / name).rename(data / "train" / f"was-{number}")
     for number in range(10):
         (data / "train" / f"was-{number}").rename(data / "train" / TEN[(number + 1) % 10])
 
-    run(flags(data, tmp_path / "alone", **long))
     run(flags(data, tmp_path / "pupil", **long, teachers=tmp_path / "teacher/model.pt"))
 
-    assert history(tmp_path / "alone")[-1]["valid_accuracy"] < 0.3
-    assert history(tmp_path / "pupil")[-1]["valid_accuracy"] > 0.5
+    last = history(tmp_path / "pupil")[-1]
+    assert last["valid_accuracy"] > 0.5, "whose labels are right"
+    assert last["train_accuracy"] < 0.3, "whose labels are wrong, and can be learnt as well"
 
 
 class _ToldLosses(Trainer):
