@@ -56,6 +56,8 @@ def _flags(file: Path) -> dict[str, str]:
         raise TrainingError(f"--config {file}: cannot be read: {error}") from error
     if not isinstance(values, dict):
         raise TrainingError(f"--config {file}: expected {CONFIG_HELP}")
+    if "config" in values:
+        raise TrainingError(f"--config {file}: a file of flags cannot name another")
     for name, value in values.items():
         if not isinstance(value, str | int | float | bool):
             raise TrainingError(f"--config {file}: {name} must be one value, not {value!r}")

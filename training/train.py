@@ -91,6 +91,9 @@ def data_of(options: Options) -> dict[str, dict[str, Path]]:
     for name, path in channels.items():
         if name in ("train", "valid", "test") and not (path / "train").exists():
             pack = path / f"{name}.zip"
+            folders = [each for each in FOLDERS if (path / each).is_dir()]
+            if pack.exists() and folders:
+                raise DataError(f"{path} has both {pack.name} and {folders[0]}: remove one")
             found.setdefault(CHANNELS, {})[name] = pack if pack.exists() else path
         else:
             found[name] = find_splits(path)

@@ -93,6 +93,7 @@ def test_the_command_that_the_card_names_needs_no_file_and_no_checkpoint(config,
         ("{", "cannot be read"),
         ("[1]", "expected JSON of flags"),
         ('{"epochs": [1, 2]}', r"epochs must be one value, not \[1, 2\]"),
+        ('{"epochs": 1, "config": "other.json"}', "cannot name another"),
     ],
 )
 def test_a_file_that_is_none_is_told(config, text, problem):

@@ -529,6 +529,9 @@ def test_channels_of_sagemaker_are_found(
     monkeypatch.setenv("SM_CHANNEL_TRAIN", str(data / "train"))
     monkeypatch.setenv("SM_CHANNEL_VALID", str(data / "valid"))
     assert train.data_of(options) == {"home": splits, train.CHANNELS: splits}
+    (data / "train/train.zip").touch()
+    with pytest.raises(DataError, match=r"has both train\.zip and T-shirt-top: remove one"):
+        train.data_of(options)
 
 
 @pytest.mark.parametrize(
