@@ -18,7 +18,7 @@ from app.service import Service
 from app.store import StoreError, UnreachableError, Watch, fetch
 from app.telemetry import Metrics
 from tests.app.conftest import settings
-from tests.training.cloud.local_server import QuietHandler, asked_by_boto3
+from tests.local_server import QuietHandler, asked_by_boto3
 
 PROXY = settings(backend="sagemaker", endpoint_name="garments")
 REFERENCE = "s3://shop/garments/latest.json"

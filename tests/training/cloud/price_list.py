@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.training.cloud.local_server import QuietHandler, asked_by_boto3
+from tests.local_server import QuietHandler, asked_by_boto3
 
 
 def product(component: str, price: str) -> str:

@@ -10,8 +10,8 @@ import tarfile
 
 import pytest
 
+from tests.local_server import QuietHandler, asked_by_boto3
 from tests.training.cloud.failing_s3 import failing_s3
-from tests.training.cloud.local_server import QuietHandler, asked_by_boto3
 from training.cloud.calls import Calls
 from training.cloud.endpoint.state import scaling_of
 
