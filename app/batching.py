@@ -2,17 +2,19 @@
 
 An idle batcher waits for nothing. While one batch runs, the next one gathers. The queue is bounded
 and refuses at once; whoever gave up waiting, or ran out of time, costs no inference; an error
-reaches the one item that caused it and not its batch-mates.
+reaches the one item that caused it and not its batch-mates; what a lane that closed had in work is
+answered by another one.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -42,15 +44,19 @@ class _Waiting(Generic[Item, Result]):
     since: float
 
 
+class LaneClosed(Exception):
+    """A lane runs nothing any more; it may have run a part of what it was given."""
+
+
 class Batcher(Generic[Item, Result]):
-    """Runs `run` on lists of items, `parallel` lists at a time, in `executor`.
+    """Runs `run` on lists of items, `parallel` lists at a time, in `executor`; or other lanes do.
 
     To be made and used within one event loop.
     """
 
     def __init__(
         self,
-        run: Callable[[list[Item]], Sequence[Result]],
+        run: Callable[[list[Item]], Sequence[Result | Exception]],
         executor: Executor,
         *,
         max_batch: int,
@@ -61,7 +67,8 @@ class Batcher(Generic[Item, Result]):
         """Start the batcher.
 
         Args:
-            run: gives one result for each item, in order. Called in `executor`.
+            run: gives one result for each item, or what is wrong with it, in order. Called in
+                `executor`.
             executor: where `run` is called; it has a thread for each of `parallel`.
             max_batch: most items in one call of `run`.
             max_queue: most items that wait for one; the next is refused.
@@ -74,11 +81,33 @@ class Batcher(Generic[Item, Result]):
         self._max_queue = max_queue
         self._on_batch = on_batch
         self._queue: deque[_Waiting[Item, Result]] = deque()
-        self._arrived = asyncio.Event()
+        self._idle: list[tuple[int, asyncio.Future[None]]] = []
+        self._waking = 0  # lanes that were idle and have not taken their share yet
+        self._lanes = itertools.count()
         self._closed = False
-        self._idle = 0
-        loop = asyncio.get_running_loop()
-        self._workers = [loop.create_task(self._work()) for _ in range(parallel)]
+        self._workers = {self._start(self._run_here) for _ in range(parallel)}
+
+    async def serve(
+        self, lane: Callable[[list[Item]], Awaitable[Sequence[Result | Exception]]]
+    ) -> bool:
+        """Let one more lane run batches, one at a time, until it raises LaneClosed.
+
+        Args:
+            lane: as `run` above.
+
+        Returns:
+            Whether it has closed, and not the batcher.
+        """
+
+        async def run(batch: list[_Waiting[Item, Result]]) -> _Ran[Item, Result]:
+            return batch, await lane([waiting.item for waiting in batch])
+
+        working = self._start(run)
+        self._workers.add(working)
+        try:
+            return await working
+        finally:
+            self._workers.discard(working)
 
     @property
     def queued(self) -> int:
@@ -103,7 +132,7 @@ class Batcher(Generic[Item, Result]):
         future: asyncio.Future[Answered[Result]] = asyncio.get_running_loop().create_future()
         waiting: _Waiting[Item, Result] = _Waiting(item, future, time.perf_counter())
         self._queue.append(waiting)
-        self._arrived.set()
+        self._wake()
         try:
             async with asyncio.timeout(timeout) as limit:
                 return await future
@@ -118,55 +147,93 @@ class Batcher(Generic[Item, Result]):
     async def close(self) -> None:
         """Finish what was submitted, refuse what comes, then stop."""
         self._closed = True
-        self._arrived.set()
+        while self._idle:
+            self._wake()
         await asyncio.gather(*self._workers)
 
-    async def _work(self) -> None:
+    def _start(self, run: _Run[Item, Result]) -> asyncio.Task[bool]:
+        work = self._work(next(self._lanes), run)
+        return asyncio.get_running_loop().create_task(work)
+
+    def _wake(self) -> None:
+        """Let an idle lane look at the queue: the one that was there first, if there are several.
+
+        So that a lone item is run by this process itself.
+        """
+        if self._idle:
+            first = min(self._idle)
+            self._idle.remove(first)
+            self._waking += 1
+            first[1].set_result(None)
+
+    async def _work(self, number: int, run: _Run[Item, Result]) -> bool:
+        """Take batches until the batcher is closed; or the lane, which is true then."""
         while self._queue or not self._closed:
             if not self._queue:
-                self._arrived.clear()
-                self._idle += 1
-                await self._arrived.wait()
-                self._idle -= 1
+                woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+                self._idle.append((number, woken))
+                await woken
+                self._waking -= 1
                 continue
-            # Others that are idle wake up too and take their share.
-            share = math.ceil(len(self._queue) / (1 + self._idle))
-            size = min(self._max_batch, share)
-            await self._answer([self._queue.popleft() for _ in range(size)])
+            # Others that are woken take their share.
+            share = math.ceil(len(self._queue) / (1 + self._waking))
+            batch = [self._queue.popleft() for _ in range(min(self._max_batch, share))]
+            try:
+                await self._answer(run, batch)
+            except LaneClosed:
+                self._queue.extendleft(reversed(_wanted(batch)))
+                if not self._closed:
+                    for _ in self._queue:
+                        self._wake()
+                    return True
+                run = self._run_here  # the others may have ended
+        return False
 
-    async def _answer(self, batch: list[_Waiting[Item, Result]]) -> None:
+    async def _answer(
+        self, run: _Run[Item, Result], batch: list[_Waiting[Item, Result]]
+    ) -> None:
         """Run one batch; when it fails, each of its items alone."""
         batch = _wanted(batch)
         if not batch:
             return
         started = time.perf_counter()
         self._on_batch(len(batch))
-        loop = asyncio.get_running_loop()
         try:
-            batch, results = await loop.run_in_executor(self._executor, self._call, batch)
+            batch, results = await run(batch)
+            if len(results) != len(batch):
+                raise RuntimeError(f"{len(batch)} items gave {len(results)} results")
+        except LaneClosed:
+            raise
         except Exception as error:
             if len(batch) == 1:
                 _fail(batch[0], error)
                 return
             _log.warning("a batch of %d failed, trying its items alone: %r", len(batch), error)
             for waiting in batch:
-                await self._answer([waiting])
+                await self._answer(run, [waiting])
             return
         ended = time.perf_counter()
         for waiting, result in zip(batch, results, strict=True):
-            if not waiting.future.done():
+            if isinstance(result, Exception):
+                _fail(waiting, result)
+            elif not waiting.future.done():
                 queued = started - waiting.since
                 waiting.future.set_result(Answered(result, queued, ended - started, len(batch)))
 
-    def _call(
-        self, batch: list[_Waiting[Item, Result]]
-    ) -> tuple[list[_Waiting[Item, Result]], Sequence[Result]]:
+    async def _run_here(self, batch: list[_Waiting[Item, Result]]) -> _Ran[Item, Result]:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._executor, self._call, batch)
+
+    def _call(self, batch: list[_Waiting[Item, Result]]) -> _Ran[Item, Result]:
         """In a thread: what is still wanted of `batch`, and its results."""
         batch = _wanted(batch)  # the thread may have been waited for
-        results = self._run([waiting.item for waiting in batch]) if batch else []
-        if len(results) != len(batch):
-            raise RuntimeError(f"{len(batch)} items gave {len(results)} results")
-        return batch, results
+        return batch, self._run([waiting.item for waiting in batch]) if batch else []
+
+
+_Ran = tuple[list[_Waiting[Item, Result]], Sequence[Result | Exception]]
+"""What was still wanted of a batch, and its results."""
+
+_Run = Callable[[list[_Waiting[Item, Result]]], Awaitable[_Ran[Item, Result]]]
 
 
 def _wanted(batch: list[_Waiting[Item, Result]]) -> list[_Waiting[Item, Result]]:

@@ -26,7 +26,6 @@ from PIL import (  # noqa: F401  # each registers its format; loading them lazil
 
 from app.errors import CorruptImage, EmptyBody, ImageTooLarge, ServiceError, UnsupportedFormat
 from app.image_bounds import (
-    LARGE_PIXELS,
     MAX_PIXELS,
     MAX_TEXT,
     check_pixels,
@@ -88,7 +87,7 @@ class DecodedImage:
 
 
 class LargeImage(Exception):
-    """Decoding takes much memory: a few such images at a time take all that a container has."""
+    """Decoding holds more pixels than it may here."""
 
 
 def decode(
@@ -96,7 +95,7 @@ def decode(
     *,
     max_pixels: int = MAX_PIXELS,
     max_edge: int = MAX_EDGE,
-    large: bool = True,
+    most_held: int | None = None,
 ) -> DecodedImage:
     """Decode an image file: the first frame, upright, on white, 8 bits, RGB.
 
@@ -107,10 +106,10 @@ def decode(
         data: the file.
         max_pixels: of the file, at most.
         max_edge: of the result, at most, in pixels.
-        large: whether to decode an image that takes much memory as well.
+        most_held: pixels that the decoder holds in memory, at most; None for all of them.
 
     Raises:
-        LargeImage: it takes much memory, by its header, and `large` is false.
+        LargeImage: more than `most_held`, by its header; or of a format that does not tell.
         EmptyBody: no bytes.
         UnsupportedFormat: none of `FORMATS` by its content.
         ImageTooLarge: more than `max_pixels`, by its header.
@@ -119,7 +118,7 @@ def decode(
     if not data:
         raise EmptyBody("The image has no bytes.")
     try:
-        return _decode(data, max_pixels, max_edge, large)
+        return _decode(data, max_pixels, max_edge, most_held)
     except (ServiceError, LargeImage, MemoryError):
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -133,7 +132,9 @@ def decode(
         raise CorruptImage(_CORRUPT) from error
 
 
-def _decode(data: bytes, max_pixels: int, max_edge: int, large: bool) -> DecodedImage:
+def _decode(
+    data: bytes, max_pixels: int, max_edge: int, most_held: int | None
+) -> DecodedImage:
     check_texts(data)
     with Image.open(io.BytesIO(data), formats=FORMATS) as file:
         check_pixels(file.size, max_pixels)
@@ -144,7 +145,7 @@ def _decode(data: bytes, max_pixels: int, max_edge: int, large: bool) -> Decoded
         held = held_size(file, size, data)
         check_pixels(held, max_pixels)
         # What an AVIF says of its size may be far less than what is decoded and then scaled.
-        if not large and (held[0] * held[1] > LARGE_PIXELS or file.format == "AVIF"):
+        if most_held is not None and (held[0] * held[1] > most_held or file.format == "AVIF"):
             raise LargeImage
         correct_header(file)
         file.load()

@@ -57,6 +57,13 @@ class Settings(BaseSettings):
     precision: Literal["auto", "float32", "bfloat16", "int8"] = Field(
         "auto", description="What the network computes in; auto: the fastest that answers right."
     )
+    processes: int = Field(
+        0,
+        ge=0,
+        le=64,
+        description="Processes that decode and infer, this one among them; 0: as many as cores, at "
+        "most 4, and with a GiB of memory for each.",
+    )
     threads: int = Field(
         0, ge=0, le=1024, description="Threads of all inferences; 0: the cores available."
     )

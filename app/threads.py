@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from app.cpu import available_cores
 from app.errors import DeadlineExceeded
+from app.image_bounds import LARGE_PIXELS
 from app.images import LargeImage
 from app.settings import Settings
 
@@ -35,19 +36,19 @@ class Decoding:
         """What `work`, which takes little memory, gives by `end`; see `run_by`."""
         return await run_by(end, self._usual, work, otherwise)
 
-    async def decode_by(self, end: float, work: Callable[[bool], T], otherwise: str) -> T:
+    async def decode_by(self, end: float, work: Callable[[int | None], T], otherwise: str) -> T:
         """What `work` gives by `end`; see `run_by`.
 
         Args:
             end: seconds of `time.perf_counter`.
-            work: is told whether it may take much memory; raises LargeImage if it may not and
-                would.
+            work: is told how many pixels it may hold, None for any number; raises LargeImage if
+                it would hold more.
             otherwise: what DeadlineExceeded says.
         """
         try:
-            return await run_by(end, self._usual, functools.partial(work, False), otherwise)
+            return await run_by(end, self._usual, functools.partial(work, LARGE_PIXELS), otherwise)
         except LargeImage:
-            return await run_by(end, self._large, functools.partial(work, True), otherwise)
+            return await run_by(end, self._large, functools.partial(work, None), otherwise)
 
     def close(self) -> None:
         """Begin nothing more; what runs ends by itself."""

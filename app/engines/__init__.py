@@ -66,8 +66,13 @@ class Engine(Protocol):
         What can be done to an image alone is done here, while others run.
         """
 
-    def run(self, images: list[Pixels]) -> list[Scores]:
-        """The scores of images that were prepared, in order."""
+    def run(self, images: list[Pixels], alone: bool = False) -> list[Scores]:
+        """The scores of images that were prepared, in order.
+
+        Args:
+            images: a batch.
+            alone: whether nothing else is going on, so that it may have all threads.
+        """
 
     def explain(self, image: Pixels, class_id: int) -> Explanation:
         """Where in a prepared image the evidence for a category is; costs as much as 30 images."""

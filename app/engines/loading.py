@@ -23,6 +23,8 @@ def load_engine(
     threads: int,
     batch_size: int,
     choice: EngineChoice = "torchscript",
+    parallel: int | None = None,
+    threads_alone: int = 1,
 ) -> Engine:
     """Load `artifact`, warmed up and proven on its golden images.
 
@@ -33,20 +35,25 @@ def load_engine(
         threads: of all inferences together.
         batch_size: the largest batch that will be run.
         choice: `auto` takes OpenVINO where it is installed and answers right, else TorchScript.
+        parallel: inferences at a time, which share the threads; None for one thread each, since
+            threads that share one wait for each other, up to so many as Python can feed.
+        threads_alone: of an inference while nothing else is going on; TorchScript ignores it.
 
     Raises:
         EngineError: it cannot be loaded or answers wrong in float32 as well.
     """
+    if parallel is None:
+        parallel = min(threads, MAX_PARALLEL)
     if choice == "torchscript":
-        return _torchscript(artifact, precision, threads, batch_size)
+        return _torchscript(artifact, precision, threads, batch_size, parallel)
     try:
-        return _openvino(artifact, precision, threads, batch_size)
+        return _openvino(artifact, precision, threads, batch_size, parallel, threads_alone)
     except EngineError as error:
         if choice != "auto":
             raise
         instead_of = error
     try:
-        engine = _torchscript(artifact, precision, threads, batch_size)
+        engine = _torchscript(artifact, precision, threads, batch_size, parallel)
     except EngineError as error:
         raise EngineError(f"{error}; and {instead_of}") from error
     if not isinstance(instead_of, _NotInstalled):
@@ -59,7 +66,11 @@ class _NotInstalled(EngineError):
 
 
 def _torchscript(
-    artifact: Artifact, precision: EnginePrecision | None, threads: int, batch_size: int
+    artifact: Artifact,
+    precision: EnginePrecision | None,
+    threads: int,
+    batch_size: int,
+    parallel: int,
 ) -> Engine:
     """The engine of `app.engines.torchscript`, proven."""
     # Before torch loads OpenMP: threads that spin while they wait are ruinous where something else
@@ -75,14 +86,19 @@ def _torchscript(
     def build(precision: EnginePrecision) -> Engine:
         if precision == "int8":
             raise EngineError("TorchScript does not compute in int8; OpenVINO does")
-        return TorchScriptEngine(artifact, precision, threads, _parallel(threads))
+        return TorchScriptEngine(artifact, precision, threads, parallel)
 
     order = _order(precision, can_int8=False)
     return _proven("TorchScript", build, artifact, order, batch_size)
 
 
 def _openvino(
-    artifact: Artifact, precision: EnginePrecision | None, threads: int, batch_size: int
+    artifact: Artifact,
+    precision: EnginePrecision | None,
+    threads: int,
+    batch_size: int,
+    parallel: int,
+    threads_alone: int,
 ) -> Engine:
     """The engine of `app.engines.openvino`, proven."""
     try:
@@ -101,18 +117,10 @@ def _openvino(
         )
 
     def build(precision: EnginePrecision) -> Engine:
-        return OpenVINOEngine(artifact, precision, threads, _parallel(threads))
+        return OpenVINOEngine(artifact, precision, threads, parallel, threads_alone)
 
     order = _order(precision, can_int8=artifact.ranges is not None)
     return _proven("OpenVINO", build, artifact, order, batch_size)
-
-
-def _parallel(threads: int) -> int:
-    """Inferences at a time: of one thread each, since threads that share one wait for each other.
-
-    Only up to so many as Python can feed.
-    """
-    return min(threads, MAX_PARALLEL)
 
 
 def _order(precision: EnginePrecision | None, *, can_int8: bool) -> list[EnginePrecision]:

@@ -7,8 +7,6 @@ and without torch, which makes the start faster and the process smaller.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
@@ -43,6 +41,7 @@ class OpenVINOEngine:
         precision: EnginePrecision,
         threads: int,
         parallel: int = 1,
+        threads_alone: int = 1,
     ) -> None:
         """Build and compile the artifact's network.
 
@@ -51,6 +50,7 @@ class OpenVINOEngine:
             precision: of the network.
             threads: of all inferences together.
             parallel: how many inferences share the threads.
+            threads_alone: of an inference while nothing else is going on, if they are more.
 
         Raises:
             ArtifactError: its weights cannot be read.
@@ -76,37 +76,26 @@ class OpenVINOEngine:
             ranges=ranges if precision == "int8" else None,
         )
         core = _core()
-        self._network = core.compile_model(model, DEVICE, self._options(parallel))
-        # One image on its own is inferred by all threads together, in about half the time.
+        self._network = core.compile_model(model, DEVICE, _options(precision, threads, parallel))
+        # One image on its own is inferred by several threads together, in about half the time.
         self._wide = self._network
-        if parallel > 1:
-            self._wide = core.compile_model(model, DEVICE, self._options(1))
-        self._under_way = 0
-        self._counting = threading.Lock()
+        if threads_alone > max(1, threads // parallel):
+            options = _options(precision, threads_alone, 1)
+            self._wide = core.compile_model(model, DEVICE, options)
         self._own = threading.local()
         self._maps: Any = None
         self._making_maps = threading.Lock()
-
-    def _options(self, parallel: int) -> dict[str, Any]:
-        return {
-            "NUM_STREAMS": parallel,
-            "INFERENCE_NUM_THREADS": self._threads,
-            # Of what is not in 8 bits.
-            "INFERENCE_PRECISION_HINT": _HINTS.get(self.precision, "f32"),
-            # Several processes would pin their threads to the same cores.
-            "ENABLE_CPU_PINNING": False,
-        }
 
     def prepare(self, image: Image.Image) -> Pixels:
         """The network's input, uint8 `[112, 112, 3]`, of an RGB image of any size."""
         return letterbox(image, self._size)
 
-    def run(self, images: list[Pixels]) -> list[Scores]:
+    def run(self, images: list[Pixels], alone: bool = False) -> list[Scores]:
         """The scores of images as `prepare` gives them, in order."""
         batch = np.stack(images)
         seen = backgrounds(batch)
-        with self._request(alone=len(images) == 1) as request:
-            logits = request.infer([batch], share_inputs=True, share_outputs=True)[0]
+        request = self._request(wide=alone)
+        logits = request.infer([batch], share_inputs=True, share_outputs=True)[0]
         categories = _softmax(logits[:, : len(CATEGORIES)] / self._temperatures[seen])
         # As the artifact's own `calibrate`: where the least confidence is 1, no answer has it.
         categories = categories.clip(max=_BELOW_ONE)
@@ -139,27 +128,14 @@ class OpenVINOEngine:
         heat = heat[first : first + cells, first : first + cells].clip(min=0)
         return Explanation(image, heat / max(float(heat.max()), 1e-6))
 
-    @contextmanager
-    def _request(self, alone: bool) -> Iterator[Any]:
-        """One of this thread's own: its buffers are used again by the thread's next run.
-
-        Args:
-            alone: one image; it gets all threads unless another inference is under way.
-        """
-        with self._counting:
-            self._under_way += 1
-            wide = alone and self._under_way == 1
-        try:
-            name = "wide" if wide else "narrow"
-            request = getattr(self._own, name, None)
-            if request is None:
-                network = self._wide if wide else self._network
-                request = network.create_infer_request()
-                setattr(self._own, name, request)
-            yield request
-        finally:
-            with self._counting:
-                self._under_way -= 1
+    def _request(self, wide: bool) -> Any:
+        """One of this thread's own: its buffers are used again by the thread's next run."""
+        name = "wide" if wide else "narrow"
+        request = getattr(self._own, name, None)
+        if request is None:
+            request = (self._wide if wide else self._network).create_infer_request()
+            setattr(self._own, name, request)
+        return request
 
     @property
     def _view(self) -> int:
@@ -172,8 +148,20 @@ class OpenVINOEngine:
             if self._maps is None and self._architecture == "resnet18":
                 shape = MOVES**2, self._view, self._view
                 model = build_model(self._architecture, self._weights, shape, MAPS)
-                self._maps = _core().compile_model(model, DEVICE, self._options(1))
+                options = _options(self.precision, self._threads, 1)
+                self._maps = _core().compile_model(model, DEVICE, options)
         return self._maps
+
+
+def _options(precision: EnginePrecision, threads: int, parallel: int) -> dict[str, Any]:
+    return {
+        "NUM_STREAMS": parallel,
+        "INFERENCE_NUM_THREADS": threads,
+        # Of what is not in 8 bits.
+        "INFERENCE_PRECISION_HINT": _HINTS.get(precision, "f32"),
+        # Several processes would pin their threads to the same cores.
+        "ENABLE_CPU_PINNING": False,
+    }
 
 
 @cache

@@ -19,7 +19,7 @@ def mismatches(engine: Engine, golden: list[Golden]) -> list[str]:
     Each is asked alone and with the others, which an engine may compute in two ways.
     """
     prepared = [engine.prepare(decode(image.png).image) for image in golden]
-    answers = [engine.run([image])[0] for image in prepared] + engine.run(prepared)
+    answers = [engine.run([image], alone=True)[0] for image in prepared] + engine.run(prepared)
     found = []
     for number, (image, scores) in enumerate(zip(golden * 2, answers, strict=True)):
         label = CATEGORIES[int(np.argmax(scores.probabilities))]
@@ -44,5 +44,6 @@ def warm_up(engine: Engine, batch_size: int) -> None:
         engine.prepare(Image.fromarray(part)) for part in (noise[:28, :28], noise[:, :336])
     )
     for batch in ([square], [tall], [square, tall], [square] * batch_size):
-        engine.run(batch)
-        engine.run(batch)
+        for alone in (False, True):
+            engine.run(batch, alone)
+            engine.run(batch, alone)

@@ -50,8 +50,8 @@ class TorchScriptEngine:
         """The image's pixels: the artifact's own `preprocess` does the rest, a batch at a time."""
         return np.asarray(image)
 
-    def run(self, images: list[Pixels]) -> list[Scores]:
-        """The scores of uint8 RGB `[H, W, 3]` images, in order."""
+    def run(self, images: list[Pixels], alone: bool = False) -> list[Scores]:  # noqa: ARG002
+        """The scores of uint8 RGB `[H, W, 3]` images, in order; `alone` makes no difference."""
         self._limit_threads()
         with torch.inference_mode():
             batch = self._preprocess(images)

@@ -1,4 +1,4 @@
-"""The predictor that runs the model in this process."""
+"""The predictor that runs the model here: in this process, and in others beside it."""
 
 from __future__ import annotations
 
@@ -6,38 +6,43 @@ import dataclasses
 import functools
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
 from app.artifact import Artifact, ArtifactError
 from app.batching import Batcher
 from app.cpu import available_cores
-from app.engines import Engine, EngineError, Explanation, Pixels, Scores
+from app.engines import Engine, EngineError, Explanation, Pixels
 from app.engines.loading import load_engine
 from app.heatmap import heatmap_png, input_png
-from app.images import decode
-from app.letterbox import LARGEST_EDGE
+from app.images import LargeImage
+from app.memory import available_memory
 from app.predictors import (
     Answer,
     ExplanationImages,
     LoadedModel,
     PredictorError,
 )
-from app.review import is_blank, likely_classes, review_reasons
+from app.predictors.crew import Crew, Photo
+from app.predictors.judging import SMALL_BYTES, Judged, Prepared, judge, prepare
+from app.predictors.worker import Job
+from app.review import likely_classes, review_reasons
 from app.settings import Settings
 from app.store import StoreError, fetch
 from app.telemetry import Metrics
 from app.threads import Decoding, run_in
 
 
-@dataclass(frozen=True, slots=True)
-class _Prepared:
-    pixels: Pixels
-    shortest_edge: int
-    blank: bool
+MAX_PROCESSES = 4
+"""Beyond so many, this one, which speaks HTTP, has no time to give them work."""
+
+PROCESS_BYTES = 2**30
+"""Memory that there has to be for each process."""
 
 
 class LocalPredictor:
-    """Decodes in a small pool of threads and infers in threads of the engine's own."""
+    """Decodes and infers in threads of its own and in a crew of other processes.
+
+    A small photo is decoded where it is inferred; others in a small pool of threads before.
+    """
 
     def __init__(
         self,
@@ -48,13 +53,16 @@ class LocalPredictor:
         metrics: Metrics,
     ) -> None:
         """Use `load` instead; `inference` has a thread for each of the engine's `parallel`."""
+        max_pixels = settings.max_image_pixels
         self.model = LoadedModel(artifact.card, artifact.sha256, engine.name, engine.precision)
         self._settings = settings
-        self._prepare = functools.partial(_prepare, engine, settings.max_image_pixels)
+        self._prepare = functools.partial(prepare, engine, max_pixels)
         self._inference = inference
         self._decoding = Decoding(settings)
-        self._batcher: Batcher[Pixels, Scores] = Batcher(
-            engine.run,
+        self._crew: Crew | None = None
+        self._in_work = 0
+        self._batcher: Batcher[Photo, Judged] = Batcher(
+            lambda photos: judge(engine, max_pixels, photos, alone=self._in_work == 1),
             inference,
             max_batch=settings.batch_size,
             max_queue=settings.max_images_in_work,
@@ -80,15 +88,18 @@ class LocalPredictor:
         """
         precision = None if settings.precision == "auto" else settings.precision
         threads = settings.threads or available_cores()
+        processes = settings.processes or _processes(threads)
+        each = max(1, threads // processes)
 
         def start() -> tuple[Artifact, Engine]:
             artifact = fetch(settings.model, settings.cache)
             engine = load_engine(
                 artifact,
                 precision,
-                threads,
+                each,
                 settings.batch_size,
                 choice=settings.engine,
+                threads_alone=threads,
             )
             return artifact, engine
 
@@ -101,23 +112,54 @@ class LocalPredictor:
         finally:
             starting.shutdown(wait=False)
         inference = ThreadPoolExecutor(engine.parallel, thread_name_prefix="inference")
-        return cls(artifact, engine, inference, settings, metrics)
+        predictor = cls(artifact, engine, inference, settings, metrics)
+        job = Job(
+            model=artifact.path.resolve(),
+            sha256=artifact.sha256,
+            engine=engine.name,
+            precision=engine.precision,
+            threads=each,
+            batch_size=settings.batch_size,
+            max_pixels=settings.max_image_pixels,
+            log_format=settings.log_format,
+            log_level=settings.log_level,
+        )
+        predictor.hire(processes - 1, job)
+        return predictor
+
+    def hire(self, size: int, job: Job) -> None:
+        """Let `size` other processes do `job` beside this one, once they are ready."""
+        seconds = 2 * self._settings.deadline_seconds
+        self._crew = Crew(size, job, self._batcher.serve, seconds)
 
     def check_ready(self) -> None:
         """It is from the start: a model that is loaded stays."""
 
     async def predict(self, photo: bytes, explain: bool = False) -> Answer:
         """The answer to one photo; see `app.predictors.Predictor`."""
+        self._in_work += 1
+        try:
+            return await self._answer(photo, explain)
+        finally:
+            self._in_work -= 1
+
+    async def _answer(self, photo: bytes, explain: bool) -> Answer:
         started = time.perf_counter()
         settings = self._settings
-        deadline = settings.deadline_seconds
-        end = started + deadline
-        prepare = functools.partial(self._prepare, photo)
-        late = f"Not decoded within {deadline:g} seconds."
-        image = await self._decoding.decode_by(end, prepare, late)
+        end = started + settings.deadline_seconds
+        prepared = None
+        if explain or len(photo) > SMALL_BYTES:
+            prepared = await self._decoded(photo, end)
         decoded = time.perf_counter()
-        answered = await self._batcher.submit(image.pixels, end - decoded)
-        scores = answered.result
+        try:
+            answered = await self._batcher.submit(prepared or photo, end - decoded)
+        except LargeImage:
+            prepared = await self._decoded(photo, end)
+            decoded = time.perf_counter()
+            answered = await self._batcher.submit(prepared, end - decoded)
+        judged, scores = answered.result, answered.result.scores
+        decode_seconds = decoded - started + judged.decode_seconds
+        waited = answered.queue_seconds + answered.run_seconds
         calibration = self.model.card.calibration[scores.background]
         answer = Answer(
             probabilities=scores.probabilities,
@@ -128,16 +170,24 @@ class LocalPredictor:
                 scores.probabilities,
                 scores.garment_probability,
                 calibration,
-                shortest_edge=image.shortest_edge,
+                shortest_edge=judged.shortest_edge,
                 min_edge=settings.min_image_edge,
-                blank=image.blank,
+                blank=judged.blank,
             ),
             model=self.model.identity,
-            decode_ms=1000 * (decoded - started),
-            queue_ms=1000 * answered.queue_seconds,
-            inference_ms=1000 * answered.run_seconds,
+            decode_ms=1000 * decode_seconds,
+            queue_ms=1000 * max(0.0, waited - judged.decode_seconds - judged.run_seconds),
+            inference_ms=1000 * judged.run_seconds,
         )
-        return await self._explained(answer, image.pixels, end) if explain else answer
+        if explain and prepared is not None:
+            return await self._explained(answer, prepared.pixels, end)
+        return answer
+
+    async def _decoded(self, photo: bytes, end: float) -> Prepared:
+        """The photo decoded in a thread, by `end`."""
+        work = functools.partial(self._prepare, photo)
+        late = f"Not decoded within {self._settings.deadline_seconds:g} seconds."
+        return await self._decoding.decode_by(end, work, late)
 
     async def _explained(self, answer: Answer, pixels: Pixels, end: float) -> Answer:
         """The answer with an explanation of its most likely category, by `end`."""
@@ -154,6 +204,8 @@ class LocalPredictor:
         """Finish what was accepted, then stop the threads."""
         await self._batcher.close()
         await self._explainer.close()
+        if self._crew is not None:
+            await self._crew.close()
         self._decoding.close()
         self._inference.shutdown(wait=False)
 
@@ -162,7 +214,6 @@ def _draw(explanation: Explanation) -> ExplanationImages:
     return ExplanationImages(input_png(explanation), heatmap_png(explanation))
 
 
-def _prepare(engine: Engine, max_pixels: int, photo: bytes, large: bool) -> _Prepared:
-    decoded = decode(photo, max_pixels=max_pixels, max_edge=LARGEST_EDGE, large=large)
-    edge = min(decoded.width, decoded.height)
-    return _Prepared(engine.prepare(decoded.image), edge, is_blank(decoded.image))
+def _processes(threads: int) -> int:
+    """How many processes share so many threads."""
+    return max(1, min(threads, MAX_PROCESSES, available_memory() // PROCESS_BYTES))

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from app.errors import CorruptImage, EmptyBody, ImageTooLarge, UnsupportedFormat
+from app.image_bounds import LARGE_PIXELS
 from app.images import MAX_EDGE, LargeImage, decode
 from tests.app.conftest import encode, photo, png_bomb
 
@@ -213,7 +214,7 @@ def test_a_tile_that_is_larger_than_its_image_counts() -> None:
 
     assert decode(data, max_pixels=8192 * 8192).width == 100
     with pytest.raises(LargeImage):
-        decode(data, max_pixels=8192 * 8192, large=False)
+        decode(data, max_pixels=8192 * 8192, most_held=LARGE_PIXELS)
     with pytest.raises(ImageTooLarge, match="8192 x 8192"):
         decode(data)
 
@@ -247,19 +248,19 @@ def test_an_image_that_takes_much_memory_is_told_of_before_it_is_decoded() -> No
     large, small = photo(5000, 3400), photo(400, 300)
     for name, options in (("PNG", {}), ("JPEG", {"progressive": True})):
         with pytest.raises(LargeImage):
-            decode(encode(large, name, **options), large=False)
+            decode(encode(large, name, **options), most_held=LARGE_PIXELS)
         assert decode(encode(large, name, **options)).width == 5000
     # What an AVIF tells of its size may be less than what is decoded.
     with pytest.raises(LargeImage):
-        decode(encode(small, "AVIF"), large=False)
+        decode(encode(small, "AVIF"), most_held=LARGE_PIXELS)
     plain = encode(large, "JPEG")
-    assert decode(plain, large=False).width == 5000  # scaled while it is read
+    assert decode(plain, most_held=LARGE_PIXELS).width == 5000  # scaled while it is read
     # The colours one after the other, which libjpeg puts together in memory.
     scan = plain.index(b"\xff\xda")
     assert plain[scan + 4] == 3
     with pytest.raises(LargeImage):
-        decode(plain[: scan + 4] + b"\1" + plain[scan + 5 :], large=False)
-    assert decode(encode(small, "JPEG", progressive=True), large=False).width == 400
+        decode(plain[: scan + 4] + b"\1" + plain[scan + 5 :], most_held=LARGE_PIXELS)
+    assert decode(encode(small, "JPEG", progressive=True), most_held=LARGE_PIXELS).width == 400
 
 
 @pytest.mark.skipif(not TASKS.exists(), reason="counts threads as Linux does")

@@ -63,7 +63,7 @@ def test_several_of_the_largest_images_take_the_memory_of_one(tmp_path: Path, ki
         "from app.settings import Settings\n"
         "from app.threads import Decoding\n"
         "photo, count = open(sys.argv[1], 'rb').read(), int(sys.argv[2])\n"
-        "work = lambda large: decode(photo, large=large)\n"
+        "work = lambda most_held: decode(photo, most_held=most_held)\n"
         "async def main():\n"
         "    decoding, end = Decoding(Settings(decode_threads=4)), time.perf_counter() + 120\n"
         "    await asyncio.gather(*(decoding.decode_by(end, work, '') for _ in range(count)))\n"

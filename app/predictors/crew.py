@@ -1,0 +1,172 @@
+"""The other processes that answer batches: started, watched, and started anew when they end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import pickle
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+
+from app.batching import LaneClosed
+from app.predictors.judging import Judged, Prepared
+from app.predictors.worker import HEADER, Job, packed
+
+START_SECONDS = 120.0
+"""How long a worker may take until it is ready."""
+
+PAUSE_SECONDS, MAX_PAUSE_SECONDS = 1.0, 60.0
+"""Until one that ended is started anew: at first, and after ever more of them."""
+
+END_SECONDS = 5.0
+"""How long a worker may take to end before it is killed."""
+
+BUFFER_BYTES = 2**20
+
+ROOT = Path(__file__).parents[2]
+
+_log = logging.getLogger(__name__)
+
+Photo = bytes | Prepared
+Outcome = Judged | Exception
+Lane = Callable[[list[Photo]], Awaitable[Sequence[Outcome]]]
+
+
+class Crew:
+    """Workers that run batches beside this process, which does without those that fail."""
+
+    def __init__(
+        self,
+        size: int,
+        job: Job,
+        serve: Callable[[Lane], Awaitable[bool]],
+        batch_seconds: float,
+    ) -> None:
+        """Begin to start them.
+
+        Args:
+            size: how many workers.
+            job: what each runs.
+            serve: `app.batching.Batcher.serve`.
+            batch_seconds: how long a batch may take before its worker is given up.
+        """
+        self._job, self._serve, self._batch_seconds = job, serve, batch_seconds
+        loop = asyncio.get_running_loop()
+        self._members = [loop.create_task(self._keep()) for _ in range(size)]
+
+    async def close(self) -> None:
+        """End them; the batcher has to be closed before."""
+        for member in self._members:
+            member.cancel()
+        await asyncio.gather(*self._members, return_exceptions=True)
+
+    async def _keep(self) -> None:
+        """One worker after another, until the batcher is closed."""
+        pause = PAUSE_SECONDS
+        while True:
+            started = time.monotonic()
+            worker = await Worker.start(self._job, self._batch_seconds)
+            try:
+                reason = await worker.ready()
+                if reason is None:
+                    if not await self._serve(worker.run):
+                        return
+                    reason = worker.reason
+            finally:
+                await worker.end()
+            if time.monotonic() - started > MAX_PAUSE_SECONDS:
+                pause = PAUSE_SECONDS
+            _log.warning("a worker process ended: %s; the next starts in %.0f s", reason, pause)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, MAX_PAUSE_SECONDS)
+
+
+class Worker:
+    """One process."""
+
+    def __init__(
+        self,
+        process: subprocess.Popen[bytes],
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        batch_seconds: float,
+    ) -> None:
+        """Use `start` instead."""
+        self._process, self._reader, self._writer = process, reader, writer
+        self._batch_seconds = batch_seconds
+        self.reason = ""
+        """Why it has ended."""
+
+    @classmethod
+    async def start(cls, job: Job, batch_seconds: float) -> Worker:
+        """Start a process and tell it its job."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            command = [sys.executable, "-m", "app.predictors.worker", str(theirs.fileno())]
+            process = await asyncio.to_thread(
+                subprocess.Popen,
+                command,
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+            )
+        reader, writer = await asyncio.open_unix_connection(sock=ours, limit=BUFFER_BYTES)
+        writer.write(packed(job))
+        return cls(process, reader, writer, batch_seconds)
+
+    async def ready(self) -> str | None:
+        """Wait until it can run batches; why it cannot, if so."""
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                reason: str | None = await self._receive()
+        except TimeoutError:
+            return f"it was not ready within {START_SECONDS:.0f} s"
+        except (EOFError, ConnectionError):
+            return await self._ended()
+        return reason
+
+    async def run(self, photos: list[Photo]) -> Sequence[Outcome]:
+        """Its answers to a batch.
+
+        Raises:
+            LaneClosed: it has ended, or takes too long.
+            Exception: what the engine raised.
+        """
+        try:
+            async with asyncio.timeout(self._batch_seconds):
+                self._writer.write(packed(photos))
+                await self._writer.drain()
+                answer = await self._receive()
+        except TimeoutError as error:
+            self.reason = f"it took more than {self._batch_seconds:.0f} s for a batch"
+            raise LaneClosed from error
+        except (EOFError, ConnectionError) as error:
+            self.reason = await self._ended()
+            raise LaneClosed from error
+        if isinstance(answer, Exception):
+            raise answer
+        return answer  # type: ignore[no-any-return]
+
+    async def end(self) -> None:
+        """Let it end, or kill it."""
+        self._writer.close()
+        try:
+            await asyncio.to_thread(self._process.wait, END_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            await asyncio.to_thread(self._process.wait)
+
+    async def _receive(self) -> object:
+        (length,) = HEADER.unpack(await self._reader.readexactly(HEADER.size))
+        return pickle.loads(await self._reader.readexactly(length))  # noqa: S301  # from our own
+
+    async def _ended(self) -> str:
+        try:
+            status = await asyncio.to_thread(self._process.wait, END_SECONDS)
+        except subprocess.TimeoutExpired:
+            return "it closed its connection"
+        return f"signal {-status}" if status < 0 else f"exit status {status}"

@@ -1,0 +1,93 @@
+"""What an engine says of photos, decoded or not yet: one batch, in whatever process it is run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from app.engines import Engine, Pixels, Scores
+from app.images import decode
+from app.letterbox import LARGEST_EDGE
+from app.review import is_blank
+
+SMALL_BYTES = 64 * 1024
+SMALL_PIXELS = 1_000_000
+"""A file of so many bytes, held in memory as so many pixels, is decoded in milliseconds: where it
+is inferred, since another thread or process that did it would only be waited for. Its batch waits
+for it too, so a larger one is decoded before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A decoded photo."""
+
+    pixels: Pixels
+    """As the engine's `run` takes them."""
+    shortest_edge: int
+    """Of the photo, in pixels."""
+    blank: bool
+    """See `app.review.is_blank`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What the engine says of a photo, and what is known of it besides."""
+
+    scores: Scores
+    shortest_edge: int
+    blank: bool
+    decode_seconds: float
+    """0 where it was decoded before."""
+    run_seconds: float
+    """Of the engine, for the whole batch."""
+
+
+def prepare(engine: Engine, max_pixels: int, photo: bytes, most_held: int | None) -> Prepared:
+    """Decode a photo for `engine`; see `app.images.decode`.
+
+    Raises:
+        LargeImage: it would hold more pixels in memory than `most_held`, if that is given.
+        ServiceError: it cannot be read, or has more than `max_pixels`.
+    """
+    decoded = decode(photo, max_pixels=max_pixels, max_edge=LARGEST_EDGE, most_held=most_held)
+    edge = min(decoded.width, decoded.height)
+    return Prepared(engine.prepare(decoded.image), edge, is_blank(decoded.image))
+
+
+def judge(
+    engine: Engine, max_pixels: int, photos: Sequence[bytes | Prepared], alone: bool = False
+) -> list[Judged | Exception]:
+    """What `engine` says of each photo, or why that one cannot be decoded, in order.
+
+    Args:
+        engine: what runs them.
+        max_pixels: of a photo.
+        photos: files as small as `SMALL_BYTES`, and what is decoded already.
+        alone: whether nothing else is going on; see `app.engines.Engine.run`.
+
+    Raises:
+        Exception: what the engine raised, for the whole batch.
+    """
+    found: list[tuple[Prepared, float] | Exception] = []
+    for photo in photos:
+        if isinstance(photo, Prepared):
+            found.append((photo, 0.0))
+            continue
+        started = time.perf_counter()
+        try:
+            prepared = prepare(engine, max_pixels, photo, SMALL_PIXELS)
+        except Exception as error:
+            found.append(error)
+        else:
+            found.append((prepared, time.perf_counter() - started))
+    started = time.perf_counter()
+    decoded = [each[0].pixels for each in found if not isinstance(each, Exception)]
+    scores = iter(engine.run(decoded, alone) if decoded else [])
+    seconds = time.perf_counter() - started
+    return [
+        each
+        if isinstance(each, Exception)
+        else Judged(next(scores), each[0].shortest_edge, each[0].blank, each[1], seconds)
+        for each in found
+    ]
