@@ -18,15 +18,26 @@ async def unless_disconnected(request: Request, work: Awaitable[T]) -> T:
     Raises:
         ClientDisconnect: the client left.
     """
-    working = asyncio.ensure_future(work)
+    task = asyncio.current_task()
+    assert task is not None
+    working, cancelled = True, False
+
+    def cancel(_: object) -> None:
+        nonlocal cancelled
+        if working:
+            cancelled = task.cancel()
+
     leaving = asyncio.ensure_future(_left(request))
+    leaving.add_done_callback(cancel)
     try:
-        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
-        if not working.done():
-            raise ClientDisconnect
-        return working.result()
+        return await work
+    except asyncio.CancelledError:
+        # As asyncio.timeout does it: to wait for both would need a second task for the work.
+        if cancelled and task.uncancel() == 0:
+            raise ClientDisconnect from None
+        raise
     finally:
-        working.cancel()
+        working = False
         leaving.cancel()
 
 

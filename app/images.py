@@ -148,6 +148,8 @@ def _decode(
         if most_held is not None and (held[0] * held[1] > most_held or file.format == "AVIF"):
             raise LargeImage
         correct_header(file)
+        # Read at once: between two blocks a thread waits for its turn of Python again.
+        file.decodermaxblock = max(file.decodermaxblock, len(data))
         file.load()
         if scaled is None:
             size = file.size  # Pillow turns a TIFF by itself

@@ -71,7 +71,7 @@ class Settings(BaseSettings):
         0, ge=0, le=64, description="Threads that decode images; 0: the cores available, at most 4."
     )
     batch_size: int = Field(
-        16, ge=1, le=256, description="Images of different requests inferred together, at most."
+        8, ge=1, le=256, description="Images of different requests inferred together, at most."
     )
     max_body_bytes: int = Field(
         10 * MIB, ge=1024, le=1024 * MIB, description="Largest body of POST /predict, in bytes."

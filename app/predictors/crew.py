@@ -25,7 +25,11 @@ PAUSE_SECONDS, MAX_PAUSE_SECONDS = 1.0, 60.0
 END_SECONDS = 5.0
 """How long a worker may take to end before it is killed."""
 
+LANES = 2
+"""Batches that a worker is given at a time: it has the next one at hand when one is done."""
+
 BUFFER_BYTES = 2**20
+"""Of an answer, before it is read."""
 
 ROOT = Path(__file__).parents[2]
 
@@ -73,7 +77,8 @@ class Crew:
             try:
                 reason = await worker.ready()
                 if reason is None:
-                    if not await self._serve(worker.run):
+                    closed = await asyncio.gather(*(self._serve(worker.run) for _ in range(LANES)))
+                    if not any(closed):
                         return
                     reason = worker.reason
             finally:
@@ -98,6 +103,7 @@ class Worker:
         """Use `start` instead."""
         self._process, self._reader, self._writer = process, reader, writer
         self._batch_seconds = batch_seconds
+        self._turn = asyncio.Lock()
         self.reason = ""
         """Why it has ended."""
 
@@ -139,8 +145,8 @@ class Worker:
         try:
             async with asyncio.timeout(self._batch_seconds):
                 self._writer.write(packed(photos))
-                await self._writer.drain()
-                answer = await self._receive()
+                async with self._turn:
+                    answer = await self._receive()
         except TimeoutError as error:
             self.reason = f"it took more than {self._batch_seconds:.0f} s for a batch"
             raise LaneClosed from error

@@ -89,7 +89,7 @@ def png_bomb(edge: int = 20_000) -> bytes:
 
 def settings(**values: object) -> Settings:
     """Of a small service whose answers do not depend on the processor or on what is installed."""
-    fixed = {"engine": "torchscript", "threads": 1, "precision": "float32", "log_level": "error"}
+    fixed = {"engine": "torchscript", "processes": 1, "threads": 1, "precision": "float32", "log_level": "error"}
     return Settings(**{**fixed, **values})
 
 
