@@ -189,9 +189,7 @@ class Batcher(Generic[Item, Result]):
                 run = self._run_here  # the others may have ended
         return False
 
-    async def _answer(
-        self, run: _Run[Item, Result], batch: list[_Waiting[Item, Result]]
-    ) -> None:
+    async def _answer(self, run: _Run[Item, Result], batch: list[_Waiting[Item, Result]]) -> None:
         """Run one batch; when it fails, each of its items alone."""
         batch = _wanted(batch)
         if not batch:

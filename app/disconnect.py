@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from fastapi import Request
 from starlette.requests import ClientDisconnect
@@ -18,8 +18,7 @@ async def unless_disconnected(request: Request, work: Awaitable[T]) -> T:
     Raises:
         ClientDisconnect: the client left.
     """
-    task = asyncio.current_task()
-    assert task is not None
+    task = cast("asyncio.Task[object]", asyncio.current_task())
     working, cancelled = True, False
 
     def cancel(_: object) -> None:

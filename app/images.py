@@ -132,9 +132,7 @@ def decode(
         raise CorruptImage(_CORRUPT) from error
 
 
-def _decode(
-    data: bytes, max_pixels: int, max_edge: int, most_held: int | None
-) -> DecodedImage:
+def _decode(data: bytes, max_pixels: int, max_edge: int, most_held: int | None) -> DecodedImage:
     check_texts(data)
     with Image.open(io.BytesIO(data), formats=FORMATS) as file:
         check_pixels(file.size, max_pixels)

@@ -57,12 +57,17 @@ class Metrics:
         )
         self.batch_size = Histogram(
             "garment_batch_size",
-            "Images inferred together.",
+            "Images of one batch, those that cannot be read among them.",
             buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256),
             registry=registry,
         )
         self.queue_depth = Gauge(
             "garment_queue_depth", "Images waiting for a batch.", registry=registry
+        )
+        self.worker_processes = Gauge(
+            "garment_worker_processes",
+            "Other processes that decode and infer beside this one.",
+            registry=registry,
         )
         self.images_in_work = Gauge(
             "garment_images_in_work", "Images accepted and not yet answered.", registry=registry

@@ -11,7 +11,8 @@ from PIL import Image
 
 from app.artifact import Background
 
-EngineChoice = Literal["auto", "torchscript", "openvino"]
+EngineName = Literal["torchscript", "openvino"]
+EngineChoice = Literal["auto", EngineName]
 EnginePrecision = Literal["float32", "bfloat16", "int8"]
 
 Pixels = NDArray[np.uint8]
@@ -49,8 +50,8 @@ class Engine(Protocol):
     """One loaded model."""
 
     @property
-    def name(self) -> str:
-        """`torchscript` or `openvino`."""
+    def name(self) -> EngineName:
+        """Which one it is."""
 
     @property
     def precision(self) -> EnginePrecision:

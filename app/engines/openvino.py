@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from app.artifact import BACKGROUNDS, CATEGORIES, Artifact
-from app.engines import EnginePrecision, Explanation, Pixels, Scores
+from app.engines import EngineName, EnginePrecision, Explanation, Pixels, Scores
 from app.engines.networks import MAPS, build_model
 from app.letterbox import backgrounds, letterbox
 from app.weights import read_weights
@@ -33,7 +33,7 @@ pixels around the image, so many that no cell of a map that shows it lies at a v
 class OpenVINOEngine:
     """Runs an artifact; see `app.engines.Engine`."""
 
-    name = "openvino"
+    name: EngineName = "openvino"
 
     def __init__(
         self,

@@ -10,13 +10,13 @@ import torch
 from PIL import Image
 
 from app.artifact import BACKGROUNDS, Artifact, Precision, load_module
-from app.engines import EngineError, EnginePrecision, Explanation, Pixels, Scores
+from app.engines import EngineError, EngineName, EnginePrecision, Explanation, Pixels, Scores
 
 
 class TorchScriptEngine:
     """Runs an artifact; see `app.engines.Engine`."""
 
-    name = "torchscript"
+    name: EngineName = "torchscript"
 
     def __init__(
         self, artifact: Artifact, precision: Precision, threads: int, parallel: int = 1

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from app.batching import LaneClosed
 from app.predictors.judging import Judged, Prepared
@@ -49,6 +50,7 @@ class Crew:
         job: Job,
         serve: Callable[[Lane], Awaitable[bool]],
         batch_seconds: float,
+        on_change: Callable[[int], object] = lambda _: None,
     ) -> None:
         """Begin to start them.
 
@@ -57,8 +59,12 @@ class Crew:
             job: what each runs.
             serve: `app.batching.Batcher.serve`.
             batch_seconds: how long a batch may take before its worker is given up.
+            on_change: told how many of them answer.
         """
         self._job, self._serve, self._batch_seconds = job, serve, batch_seconds
+        self._on_change = on_change
+        self._answering = 0
+        self._ending: set[asyncio.Task[None]] = set()
         loop = asyncio.get_running_loop()
         self._members = [loop.create_task(self._keep()) for _ in range(size)]
 
@@ -67,27 +73,47 @@ class Crew:
         for member in self._members:
             member.cancel()
         await asyncio.gather(*self._members, return_exceptions=True)
+        await asyncio.gather(*self._ending)
 
     async def _keep(self) -> None:
         """One worker after another, until the batcher is closed."""
         pause = PAUSE_SECONDS
         while True:
             started = time.monotonic()
-            worker = await Worker.start(self._job, self._batch_seconds)
-            try:
-                reason = await worker.ready()
-                if reason is None:
-                    closed = await asyncio.gather(*(self._serve(worker.run) for _ in range(LANES)))
-                    if not any(closed):
-                        return
-                    reason = worker.reason
-            finally:
-                await worker.end()
+            reason = await self._employ()
+            if reason is None:
+                return
             if time.monotonic() - started > MAX_PAUSE_SECONDS:
                 pause = PAUSE_SECONDS
             _log.warning("a worker process ended: %s; the next starts in %.0f s", reason, pause)
             await asyncio.sleep(pause)
             pause = min(2 * pause, MAX_PAUSE_SECONDS)
+
+    async def _employ(self) -> str | None:
+        """Let a worker answer; why it ended, None where the batcher was closed."""
+        try:
+            worker = await Worker.start(self._job, self._batch_seconds)
+        except OSError as error:
+            return f"it could not be started: {error}"
+        try:
+            reason = await worker.ready()
+            if reason is not None:
+                return reason
+            self._change(1)
+            try:
+                closed = await asyncio.gather(*(self._serve(worker.run) for _ in range(LANES)))
+            finally:
+                self._change(-1)
+            return worker.reason if any(closed) else None
+        finally:
+            ending = asyncio.create_task(worker.end())
+            self._ending.add(ending)
+            ending.add_done_callback(self._ending.discard)
+            await asyncio.shield(ending)  # that none is left, even where this is cancelled
+
+    def _change(self, by: int) -> None:
+        self._answering += by
+        self._on_change(self._answering)
 
 
 class Worker:
@@ -119,6 +145,7 @@ class Worker:
                 cwd=ROOT,
                 stdin=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
+                process_group=0,  # a terminal's Ctrl-C is for the one who ends it in time
             )
         reader, writer = await asyncio.open_unix_connection(sock=ours, limit=BUFFER_BYTES)
         writer.write(packed(job))
@@ -146,6 +173,8 @@ class Worker:
             async with asyncio.timeout(self._batch_seconds):
                 self._writer.write(packed(photos))
                 async with self._turn:
+                    if self.reason:  # what it would say now is for another batch
+                        raise LaneClosed
                     answer = await self._receive()
         except TimeoutError as error:
             self.reason = f"it took more than {self._batch_seconds:.0f} s for a batch"
@@ -155,7 +184,8 @@ class Worker:
             raise LaneClosed from error
         if isinstance(answer, Exception):
             raise answer
-        return answer  # type: ignore[no-any-return]
+        outcomes: Sequence[Outcome] = answer
+        return outcomes
 
     async def end(self) -> None:
         """Let it end, or kill it."""
@@ -166,7 +196,7 @@ class Worker:
             self._process.kill()
             await asyncio.to_thread(self._process.wait)
 
-    async def _receive(self) -> object:
+    async def _receive(self) -> Any:
         (length,) = HEADER.unpack(await self._reader.readexactly(HEADER.size))
         return pickle.loads(await self._reader.readexactly(length))  # noqa: S301  # from our own
 

@@ -30,7 +30,6 @@ from app.store import StoreError, fetch
 from app.telemetry import Metrics
 from app.threads import Decoding, run_in
 
-
 MAX_PROCESSES = 4
 """Beyond so many, this one, which speaks HTTP, has no time to give them work."""
 
@@ -55,7 +54,7 @@ class LocalPredictor:
         """Use `load` instead; `inference` has a thread for each of the engine's `parallel`."""
         max_pixels = settings.max_image_pixels
         self.model = LoadedModel(artifact.card, artifact.sha256, engine.name, engine.precision)
-        self._settings = settings
+        self._settings, self._metrics = settings, metrics
         self._prepare = functools.partial(prepare, engine, max_pixels)
         self._inference = inference
         self._decoding = Decoding(settings)
@@ -130,7 +129,8 @@ class LocalPredictor:
     def hire(self, size: int, job: Job) -> None:
         """Let `size` other processes do `job` beside this one, once they are ready."""
         seconds = 2 * self._settings.deadline_seconds
-        self._crew = Crew(size, job, self._batcher.serve, seconds)
+        on_change = self._metrics.worker_processes.set
+        self._crew = Crew(size, job, self._batcher.serve, seconds, on_change)
 
     def check_ready(self) -> None:
         """It is from the start: a model that is loaded stays."""

@@ -176,9 +176,7 @@ class SageMakerPredictor:
         _log.info("the endpoint %s: %s %s answers", self._endpoint.name, card.name, card.version)
 
 
-def _prepare(
-    photo: bytes, size: int, settings: Settings, most_held: int | None
-) -> _Prepared:
+def _prepare(photo: bytes, size: int, settings: Settings, most_held: int | None) -> _Prepared:
     limit = settings.max_image_pixels
     decoded = decode(photo, max_pixels=limit, max_edge=LARGEST_EDGE, most_held=most_held)
     small = min(decoded.width, decoded.height) < settings.min_image_edge

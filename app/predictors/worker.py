@@ -7,17 +7,19 @@ ends with the process that started it.
 
 from __future__ import annotations
 
+import contextlib
 import pickle
 import signal
 import socket
 import struct
 import sys
 from dataclasses import dataclass
+from io import BufferedRWPair
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from app.artifact import ArtifactError, open_artifact
-from app.engines import EngineChoice, EngineError, EnginePrecision
+from app.engines import EngineError, EngineName, EnginePrecision
 from app.engines.loading import load_engine
 from app.logs import configure_logging
 from app.predictors.judging import judge
@@ -32,7 +34,7 @@ class Job:
 
     model: Path
     sha256: str
-    engine: EngineChoice
+    engine: EngineName
     precision: EnginePrecision
     threads: int
     batch_size: int
@@ -47,20 +49,19 @@ def packed(message: object) -> bytes:
     return HEADER.pack(len(body)) + body
 
 
-def main() -> int:
+def main() -> None:
     """Work until there is nobody to work for."""
-    # Ctrl-C and SIGTERM are sent to all processes of a terminal or a service: what is accepted is
-    # finished first, and the one who accepted it says when.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
-    with socket.socket(fileno=int(sys.argv[1])) as connection, connection.makefile("rwb") as stream:
-        try:
-            _work(stream)
-        except (EOFError, ConnectionError):
-            return 0
+    # Some send it to all processes of a service: the one who accepted the photos ends this one.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    with (
+        contextlib.suppress(EOFError, ConnectionError),
+        socket.socket(fileno=int(sys.argv[1])) as connection,
+        connection.makefile("rwb") as stream,
+    ):
+        _work(stream)
 
 
-def _work(stream: BinaryIO) -> None:
+def _work(stream: BufferedRWPair) -> None:
     job: Job = _receive(stream)
     configure_logging(job.log_format, job.log_level)
     try:
@@ -85,14 +86,14 @@ def _work(stream: BinaryIO) -> None:
         _send(stream, answer)
 
 
-def _receive(stream: BinaryIO) -> Any:
+def _receive(stream: BufferedRWPair) -> Any:
     header = stream.read(HEADER.size)
     if len(header) < HEADER.size:
         raise EOFError
     return pickle.loads(stream.read(HEADER.unpack(header)[0]))  # noqa: S301  # from our own
 
 
-def _send(stream: BinaryIO, message: object) -> None:
+def _send(stream: BufferedRWPair, message: object) -> None:
     try:
         data = packed(message)
     except Exception:  # an error may hold what cannot be sent
@@ -102,4 +103,4 @@ def _send(stream: BinaryIO, message: object) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

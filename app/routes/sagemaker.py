@@ -43,7 +43,7 @@ async def execution_parameters(request: Request) -> dict[str, int | str]:
     settings = service_of(request).settings
     return {
         "BatchStrategy": "SINGLE_RECORD",
-        "MaxConcurrentTransforms": settings.batch_size,
+        "MaxConcurrentTransforms": 2 * settings.batch_size,
         "MaxPayloadInMB": math.ceil(settings.max_body_bytes / MIB),
     }
 

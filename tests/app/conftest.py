@@ -89,7 +89,13 @@ def png_bomb(edge: int = 20_000) -> bytes:
 
 def settings(**values: object) -> Settings:
     """Of a small service whose answers do not depend on the processor or on what is installed."""
-    fixed = {"engine": "torchscript", "processes": 1, "threads": 1, "precision": "float32", "log_level": "error"}
+    fixed = {
+        "engine": "torchscript",
+        "processes": 1,
+        "threads": 1,
+        "precision": "float32",
+        "log_level": "error",
+    }
     return Settings(**{**fixed, **values})
 
 
@@ -112,7 +118,7 @@ class KnownEngine:
     def prepare(self, image: Image.Image) -> Pixels:
         return np.asarray(image)
 
-    def run(self, images: list[Pixels]) -> list[Scores]:
+    def run(self, images: list[Pixels], alone: bool = False) -> list[Scores]:
         self.calls.append("run")
         self.batches.append(len(images))
         self.started.set()

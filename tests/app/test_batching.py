@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import uvloop
 
-from app.batching import Batcher
+from app.batching import Batcher, LaneClosed
 from app.errors import DeadlineExceeded, Overloaded, ShuttingDown
 
 
@@ -269,5 +269,84 @@ def test_two_batches_run_at_the_same_time_and_share_what_is_there() -> None:
             assert [answer.result for answer in answers] == [0, 2, 4, 6, 8, 10]
             assert sorted(batches) == [[0, 1, 2], [3, 4, 5]]
             await batcher.close()
+
+    asyncio.run(main())
+
+
+class Lane:
+    """Doubles too, -1 apart, once it may; then it closes instead if told to."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[int]] = []
+        self.may_answer, self.closes = asyncio.Event(), False
+
+    async def __call__(self, items: list[int]) -> list[int | Exception]:
+        self.batches.append(items)
+        async with asyncio.timeout(10):
+            await self.may_answer.wait()
+        if self.closes:
+            raise LaneClosed
+        return [ValueError("minus one") if item == -1 else 2 * item for item in items]
+
+
+def test_another_lane_takes_its_share_and_lone_items_stay_here(run) -> None:
+    async def scenario(batcher, double) -> None:
+        lane = Lane()
+        serving = asyncio.create_task(batcher.serve(lane))
+        await asyncio.sleep(0.01)
+        for item in range(3):
+            assert (await batcher.submit(item, 10)).result == 2 * item
+        assert lane.batches == []
+        first = await hold(batcher, double)
+        tasks = [*await waiting(batcher, -1), *await waiting(batcher, 2, 3)]
+        assert lane.batches == [[-1]]
+        lane.may_answer.set()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+        assert [getattr(result, "result", "bad") for result in results] == ["bad", 4, 6]
+        assert lane.batches == [[-1], [2, 3]]
+        double.gate.set()
+        assert (await first).result == 0
+        await batcher.close()
+        assert await serving is False
+
+    run(scenario)
+
+
+def test_what_a_lane_that_closed_had_in_work_is_answered_by_another(run) -> None:
+    async def scenario(batcher, double) -> None:
+        lane = Lane()
+        lane.closes = True
+        first = await hold(batcher, double)
+        serving = asyncio.create_task(batcher.serve(lane))
+        tasks = await waiting(batcher, 1, 2, 3)
+        assert lane.batches == [[1, 2, 3]]
+        tasks[2].cancel()
+        lane.may_answer.set()
+        assert await serving is True
+        double.gate.set()
+        assert [(await task).result for task in [first, *tasks[:2]]] == [0, 2, 4]
+        assert double.batches == [[0], [1, 2]]
+
+    run(scenario)
+
+
+def test_a_lane_that_closes_last_loses_nothing() -> None:
+    async def main() -> None:
+        double, lane = Doubler(), Lane()
+        lane.closes = True
+        with ThreadPoolExecutor(1) as executor:
+            batcher = Batcher(double, executor, max_batch=4, max_queue=6)
+            first = await hold(batcher, double)
+            serving = asyncio.create_task(batcher.serve(lane))
+            (second,) = await waiting(batcher, 1)
+            assert lane.batches == [[1]]
+            closing = asyncio.create_task(batcher.close())
+            double.gate.set()
+            assert (await first).result == 0
+            await asyncio.sleep(0.05)  # the lane of this process has ended
+            lane.may_answer.set()
+            assert (await second).result == 2
+            await closing
+            assert await serving is False
 
     asyncio.run(main())

@@ -307,8 +307,8 @@ def break_answers(monkeypatch: pytest.MonkeyPatch, *precisions: str) -> None:
     """The categories are given in reverse."""
     right = OpenVINOEngine.run
 
-    def wrong(self: OpenVINOEngine, images: list[Pixels]) -> list[Scores]:
-        scores = right(self, images)
+    def wrong(self: OpenVINOEngine, images: list[Pixels], alone: bool = False) -> list[Scores]:
+        scores = right(self, images, alone)
         if self.precision not in precisions:
             return scores
         return [dataclasses.replace(one, probabilities=one.probabilities[::-1]) for one in scores]

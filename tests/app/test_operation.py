@@ -77,7 +77,7 @@ def test_metrics(client: httpx.Client, artifact: Artifact) -> None:
         'garment_phase_seconds_count{phase="decode"}': 1,
         'garment_phase_seconds_count{phase="queue"}': 1,
         'garment_phase_seconds_count{phase="inference"}': 1,
-        "garment_batch_size_sum": 1,
+        "garment_batch_size_sum": 3,
         "garment_predictions_total": 1,
         'garment_requests_total{method="GET",route="unmatched",status="404"}': 1,
     }

@@ -23,7 +23,7 @@ import pytest
 from app import reload
 from app.artifact import Artifact, open_artifact
 from app.images import decode
-from app.predictors import Predictor, PredictorError, local
+from app.predictors import Predictor, PredictorError, judging
 from app.predictors.local import LocalPredictor
 from app.service import Service
 from app.settings import Settings
@@ -249,7 +249,7 @@ def test_a_photo_that_is_still_being_decoded_is_answered_by_the_model_before(
         assert go_on.wait(20)
         return decode(*arguments, **named)
 
-    monkeypatch.setattr(local, "decode", slowly)
+    monkeypatch.setattr(judging, "decode", slowly)
     with running(looking(model), loads) as server, ThreadPoolExecutor(1) as pool:
         early = pool.submit(server.client.post, "/predict", content=known_png(2))
         assert decoding.wait(20)

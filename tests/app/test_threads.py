@@ -27,9 +27,9 @@ async def _small_beside_large() -> None:
     decoding, finish = Decoding(Settings(decode_threads=1)), threading.Event()
     running, most = 0, 0
 
-    def large(allowed: bool) -> str:
+    def large(most_held: int | None) -> str:
         nonlocal running, most
-        if not allowed:
+        if most_held is not None:
             raise LargeImage
         running += 1
         most = max(most, running)

@@ -1,0 +1,274 @@
+"""Real processes beside the one that speaks HTTP: what they answer, and how they end."""
+
+import asyncio
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+from PIL import Image
+
+from app.artifact import Artifact
+from app.engines import Engine
+from app.engines.loading import load_engine
+from app.errors import CorruptImage, EmptyBody, ImageTooLarge, UnsupportedFormat
+from app.images import LargeImage
+from app.predictors import crew
+from app.predictors.crew import Worker
+from app.predictors.judging import Judged, judge, prepare
+from app.predictors.worker import Job
+from tests.app.conftest import (
+    Running,
+    encode,
+    metric,
+    photo,
+    png_bomb,
+    running,
+    settings,
+    until,
+    write_artifact,
+)
+
+MAX_PIXELS = 50_000_000
+
+
+def photos(count: int) -> list[bytes]:
+    """All different."""
+    random = np.random.default_rng(5)
+    edges = random.integers(20, 300, (count, 2))
+    images = [random.integers(0, 256, (*edge, 3), dtype=np.uint8) for edge in edges]
+    return [encode(Image.fromarray(image), "JPEG", quality=60) for image in images]
+
+
+@pytest.fixture(scope="module")
+def engine(artifact: Artifact) -> Engine:
+    return load_engine(artifact, "float32", threads=1, batch_size=4, choice="openvino")
+
+
+@pytest.fixture(scope="module")
+def job(artifact: Artifact) -> Job:
+    return Job(
+        model=artifact.path.resolve(),
+        sha256=artifact.sha256,
+        engine="openvino",
+        precision="float32",
+        threads=1,
+        batch_size=4,
+        max_pixels=MAX_PIXELS,
+        log_format="text",
+        log_level="error",
+    )
+
+
+def with_worker(job: Job, use: Callable[[Worker], Awaitable[None]]) -> None:
+    async def main() -> None:
+        worker = await Worker.start(job, 30)
+        try:
+            await use(worker)
+        finally:
+            await worker.end()
+
+    asyncio.run(main())
+
+
+def test_a_worker_answers_as_this_process_does(job: Job, engine: Engine) -> None:
+    files = photos(4)
+    prepared = prepare(engine, MAX_PIXELS, files[0], None)
+
+    async def use(worker: Worker) -> None:
+        assert await worker.ready() is None
+        # Two batches at a time, as the crew gives them.
+        both = await asyncio.gather(worker.run([*files]), worker.run([prepared]))
+        known = judge(engine, MAX_PIXELS, files)
+        for ours, theirs in zip([*known, known[0]], [*both[0], *both[1]], strict=True):
+            assert isinstance(ours, Judged)
+            assert isinstance(theirs, Judged)
+            assert ours.scores.probabilities == pytest.approx(theirs.scores.probabilities, abs=1e-5)
+            assert ours.scores.background == theirs.scores.background
+            assert (ours.shortest_edge, ours.blank) == (theirs.shortest_edge, theirs.blank)
+        assert both[0][0].decode_seconds > 0
+        assert both[1][0].decode_seconds == 0
+
+    with_worker(job, use)
+
+
+def test_what_cannot_be_decoded_harms_nothing_else(job: Job) -> None:
+    good = photos(1)[0]
+    wide = encode(Image.new("L", (4000, 400)), "PNG")
+    bad = [b"", b"text", good[:200], png_bomb(), wide]
+
+    async def use(worker: Worker) -> None:
+        assert await worker.ready() is None
+        *errors, answer = await worker.run([*bad, good])
+        assert [type(error) for error in errors] == [
+            EmptyBody,
+            UnsupportedFormat,
+            CorruptImage,
+            ImageTooLarge,
+            LargeImage,
+        ]
+        assert "50,000,000" in str(errors[3])
+        assert isinstance(answer, Judged)
+
+    with_worker(job, use)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"sha256": "0" * 64}, "is another model now"),
+        ({"model": Path("/nowhere/model.pt")}, "/nowhere/model.pt"),
+    ],
+)
+def test_a_worker_says_why_it_cannot_begin(job: Job, change: dict[str, object], said: str) -> None:
+    async def use(worker: Worker) -> None:
+        reason = await worker.ready()
+        assert reason is not None
+        assert said in reason
+
+    with_worker(dataclasses.replace(job, **change), use)
+
+
+@pytest.fixture
+def service(artifact: Artifact, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
+    """Of two processes, and a new one at once where one ends."""
+    monkeypatch.setattr(crew, "PAUSE_SECONDS", 0.1)
+    values = settings(
+        model=str(artifact.path), engine="openvino", threads=2, processes=2, deadline_seconds=30
+    )
+    with running(values) as server:
+        until(lambda: metric(server.client, "garment_worker_processes") == 1)
+        yield server
+
+
+def worker_process() -> psutil.Process:
+    """The only child of this process that is one."""
+    children = psutil.Process().children()
+    [found] = [one for one in children if "app.predictors.worker" in one.cmdline()]
+    return found
+
+
+def post_all(server: Running, files: list[bytes]) -> list[dict[str, object]]:
+    def post(file: bytes) -> dict[str, object]:
+        response = server.client.post("/predict", content=file)
+        assert response.status_code == 200
+        answer: dict[str, object] = response.json()
+        return answer
+
+    with ThreadPoolExecutor(16) as pool:
+        return list(pool.map(post, files))
+
+
+def test_both_processes_answer_and_none_is_left(service: Running) -> None:
+    files = photos(60)
+    member = worker_process()
+    before = sum(member.cpu_times()[:2])
+    alone = [service.client.post("/predict", content=file).json() for file in files]
+    together = post_all(service, files)
+    for one, other in zip(alone, together, strict=True):
+        assert one["probabilities"][0]["label"] == other["label"]
+        assert one["confidence"] == pytest.approx(other["confidence"], abs=1e-4)
+        assert all(value >= 0 for value in other["timings_ms"].values() if value is not None)
+    assert sum(member.cpu_times()[:2]) > before
+    service.stop()
+    service.thread.join(20)
+    assert not member.is_running()
+
+
+def test_large_and_explained_photos_are_answered_beside_them(service: Running) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (700, 500, 3), dtype=np.uint8)
+    files = [
+        encode(Image.fromarray(noise), "PNG"),  # many bytes
+        encode(Image.new("RGB", (3000, 2000), "white"), "PNG"),  # few bytes, many pixels
+        encode(photo(), "JPEG"),
+    ]
+    for file in files:
+        plain = service.client.post("/predict", content=file).json()
+        explained = service.client.post("/predict?explain=true", content=file).json()
+        assert plain["label"] == explained["label"]
+        assert explained["explanation"]["heatmap"].startswith("data:image/png;base64,")
+        assert plain["timings_ms"]["decode"] > 0
+
+
+def test_a_worker_that_is_killed_loses_no_photo(
+    service: Running, caplog: pytest.LogCaptureFixture
+) -> None:
+    member = worker_process()
+    member.suspend()  # so that it holds what it is given
+    with ThreadPoolExecutor(1) as pool:
+        answers = pool.submit(post_all, service, photos(40))
+        time.sleep(0.5)
+        member.kill()
+        assert len(answers.result()) == 40
+    until(lambda: metric(service.client, "garment_worker_processes") == 1)
+    assert worker_process() != member
+    assert "a worker process ended: signal 9; the next starts in" in caplog.text
+    assert len(post_all(service, photos(10))) == 10
+
+
+def test_a_worker_that_hangs_is_replaced(
+    artifact: Artifact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(crew, "PAUSE_SECONDS", 0.1)
+    monkeypatch.setattr(crew, "END_SECONDS", 0.2)
+    values = settings(
+        model=str(artifact.path), engine="openvino", threads=2, processes=2, deadline_seconds=0.5
+    )
+    with running(values) as server, ThreadPoolExecutor(16) as pool:
+        until(lambda: metric(server.client, "garment_worker_processes") == 1)
+        member = worker_process()
+        member.suspend()
+        file = photos(1)[0]
+        statuses = list(
+            pool.map(lambda _: server.client.post("/predict", content=file).status_code, range(40))
+        )
+        assert set(statuses) == {200, 504}  # what it held was too late
+        until(lambda: not member.is_running())
+        until(lambda: metric(server.client, "garment_worker_processes") == 1)
+        assert len(post_all(server, photos(10))) == 10
+
+
+def test_without_a_worker_the_service_answers(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its file is another one by the time that the worker is started."""
+    model = tmp_path / "model.pt"
+    write_artifact(model, 0.05)
+    values = settings(model=str(model), engine="torchscript", threads=2, processes=2)
+    with running(values) as server:
+        write_artifact(model, 0.1)
+        until(lambda: "is another model now" in caplog.text)
+        assert server.client.get("/health/ready").status_code == 200
+        assert len(post_all(server, photos(10))) == 10
+        assert metric(server.client, "garment_worker_processes") == 0
+
+
+def test_workers_end_with_a_process_that_is_killed(artifact: Artifact) -> None:
+    environment = {
+        "GARMENT_MODEL": str(artifact.path),
+        "GARMENT_PROCESSES": "3",
+        "GARMENT_THREADS": "3",
+        "GARMENT_PORT": "0",
+        "GARMENT_ENGINE": "openvino",
+        "GARMENT_PRECISION": "float32",
+    }
+    with subprocess.Popen(
+        [sys.executable, "-m", "app"], env=os.environ | environment, stderr=subprocess.DEVNULL
+    ) as process:
+        members: list[psutil.Process] = []
+
+        def started() -> bool:
+            members[:] = psutil.Process(process.pid).children()
+            return len(members) == 2 and all(one.num_threads() > 1 for one in members)
+
+        until(started)
+        process.send_signal(signal.SIGKILL)
+    until(lambda: not any(one.is_running() for one in members))
