@@ -69,6 +69,12 @@ class Metrics:
             "Other processes that decode and infer beside this one.",
             registry=registry,
         )
+        self.worker_cpu_seconds = Counter(
+            "garment_worker_cpu_seconds", "What these have used.", registry=registry
+        )
+        self.worker_memory = Gauge(
+            "garment_worker_memory_bytes", "Resident, of all of these.", registry=registry
+        )
         self.images_in_work = Gauge(
             "garment_images_in_work", "Images accepted and not yet answered.", registry=registry
         )

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from app.batching import LaneClosed
-from app.predictors.judging import Judged, Prepared
-from app.predictors.worker import HEADER, Job, packed
+from app.predictors.judging import Outcome, Photo
+from app.predictors.messages import HEADER, Job, Usage, packed
+from app.telemetry import Metrics
 
 START_SECONDS = 120.0
 """How long a worker may take until it is ready."""
@@ -36,8 +37,6 @@ ROOT = Path(__file__).parents[2]
 
 _log = logging.getLogger(__name__)
 
-Photo = bytes | Prepared
-Outcome = Judged | Exception
 Lane = Callable[[list[Photo]], Awaitable[Sequence[Outcome]]]
 
 
@@ -50,7 +49,7 @@ class Crew:
         job: Job,
         serve: Callable[[Lane], Awaitable[bool]],
         batch_seconds: float,
-        on_change: Callable[[int], object] = lambda _: None,
+        metrics: Metrics,
     ) -> None:
         """Begin to start them.
 
@@ -59,11 +58,10 @@ class Crew:
             job: what each runs.
             serve: `app.batching.Batcher.serve`.
             batch_seconds: how long a batch may take before its worker is given up.
-            on_change: told how many of them answer.
+            metrics: where it is told how many of them answer, and what they use.
         """
         self._job, self._serve, self._batch_seconds = job, serve, batch_seconds
-        self._on_change = on_change
-        self._answering = 0
+        self._metrics = metrics
         self._ending: set[asyncio.Task[None]] = set()
         loop = asyncio.get_running_loop()
         self._members = [loop.create_task(self._keep()) for _ in range(size)]
@@ -92,28 +90,24 @@ class Crew:
     async def _employ(self) -> str | None:
         """Let a worker answer; why it ended, None where the batcher was closed."""
         try:
-            worker = await Worker.start(self._job, self._batch_seconds)
+            worker = await Worker.start(self._job, self._batch_seconds, self._metrics)
         except OSError as error:
             return f"it could not be started: {error}"
         try:
             reason = await worker.ready()
             if reason is not None:
                 return reason
-            self._change(1)
+            self._metrics.worker_processes.inc()
             try:
                 closed = await asyncio.gather(*(self._serve(worker.run) for _ in range(LANES)))
             finally:
-                self._change(-1)
+                self._metrics.worker_processes.dec()
             return worker.reason if any(closed) else None
         finally:
             ending = asyncio.create_task(worker.end())
             self._ending.add(ending)
             ending.add_done_callback(self._ending.discard)
             await asyncio.shield(ending)  # that none is left, even where this is cancelled
-
-    def _change(self, by: int) -> None:
-        self._answering += by
-        self._on_change(self._answering)
 
 
 class Worker:
@@ -125,16 +119,19 @@ class Worker:
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         batch_seconds: float,
+        metrics: Metrics,
     ) -> None:
         """Use `start` instead."""
         self._process, self._reader, self._writer = process, reader, writer
         self._batch_seconds = batch_seconds
+        self._metrics = metrics
         self._turn = asyncio.Lock()
+        self._usage = Usage(0.0, 0)
         self.reason = ""
         """Why it has ended."""
 
     @classmethod
-    async def start(cls, job: Job, batch_seconds: float) -> Worker:
+    async def start(cls, job: Job, batch_seconds: float, metrics: Metrics) -> Worker:
         """Start a process and tell it its job."""
         ours, theirs = socket.socketpair()
         with theirs:
@@ -149,7 +146,7 @@ class Worker:
             )
         reader, writer = await asyncio.open_unix_connection(sock=ours, limit=BUFFER_BYTES)
         writer.write(packed(job))
-        return cls(process, reader, writer, batch_seconds)
+        return cls(process, reader, writer, batch_seconds, metrics)
 
     async def ready(self) -> str | None:
         """Wait until it can run batches; why it cannot, if so."""
@@ -189,6 +186,7 @@ class Worker:
 
     async def end(self) -> None:
         """Let it end, or kill it."""
+        self._count(Usage(self._usage.cpu_seconds, 0))
         self._writer.close()
         try:
             await asyncio.to_thread(self._process.wait, END_SECONDS)
@@ -198,7 +196,14 @@ class Worker:
 
     async def _receive(self) -> Any:
         (length,) = HEADER.unpack(await self._reader.readexactly(HEADER.size))
-        return pickle.loads(await self._reader.readexactly(length))  # noqa: S301  # from our own
+        message, usage = pickle.loads(await self._reader.readexactly(length))  # noqa: S301  # ours
+        self._count(usage)
+        return message
+
+    def _count(self, usage: Usage) -> None:
+        before, self._usage = self._usage, usage
+        self._metrics.worker_cpu_seconds.inc(usage.cpu_seconds - before.cpu_seconds)
+        self._metrics.worker_memory.inc(usage.memory_bytes - before.memory_bytes)
 
     async def _ended(self) -> str:
         try:

@@ -43,6 +43,13 @@ class Judged:
     """Of the engine, for the whole batch."""
 
 
+Photo = bytes | Prepared
+"""A file as small as `SMALL_BYTES`, or what is decoded already."""
+
+Outcome = Judged | Exception
+"""An error where the photo cannot be decoded."""
+
+
 def prepare(engine: Engine, max_pixels: int, photo: bytes, most_held: int | None) -> Prepared:
     """Decode a photo for `engine`; see `app.images.decode`.
 
@@ -56,14 +63,14 @@ def prepare(engine: Engine, max_pixels: int, photo: bytes, most_held: int | None
 
 
 def judge(
-    engine: Engine, max_pixels: int, photos: Sequence[bytes | Prepared], alone: bool = False
-) -> list[Judged | Exception]:
+    engine: Engine, max_pixels: int, photos: Sequence[Photo], alone: bool = False
+) -> list[Outcome]:
     """What `engine` says of each photo, or why that one cannot be decoded, in order.
 
     Args:
         engine: what runs them.
         max_pixels: of a photo.
-        photos: files as small as `SMALL_BYTES`, and what is decoded already.
+        photos: a batch.
         alone: whether nothing else is going on; see `app.engines.Engine.run`.
 
     Raises:

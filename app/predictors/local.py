@@ -21,9 +21,9 @@ from app.predictors import (
     LoadedModel,
     PredictorError,
 )
-from app.predictors.crew import Crew, Photo
-from app.predictors.judging import SMALL_BYTES, Judged, Prepared, judge, prepare
-from app.predictors.worker import Job
+from app.predictors.crew import Crew
+from app.predictors.judging import SMALL_BYTES, Judged, Photo, Prepared, judge, prepare
+from app.predictors.messages import Job
 from app.review import likely_classes, review_reasons
 from app.settings import Settings
 from app.store import StoreError, fetch
@@ -129,8 +129,7 @@ class LocalPredictor:
     def hire(self, size: int, job: Job) -> None:
         """Let `size` other processes do `job` beside this one, once they are ready."""
         seconds = 2 * self._settings.deadline_seconds
-        on_change = self._metrics.worker_processes.set
-        self._crew = Crew(size, job, self._batcher.serve, seconds, on_change)
+        self._crew = Crew(size, job, self._batcher.serve, seconds, self._metrics)
 
     def check_ready(self) -> None:
         """It is from the start: a model that is loaded stays."""

@@ -9,44 +9,22 @@ from __future__ import annotations
 
 import contextlib
 import pickle
+import resource
 import signal
 import socket
-import struct
 import sys
-from dataclasses import dataclass
 from io import BufferedRWPair
 from pathlib import Path
 from typing import Any
 
 from app.artifact import ArtifactError, open_artifact
-from app.engines import EngineError, EngineName, EnginePrecision
+from app.engines import EngineError
 from app.engines.loading import load_engine
 from app.logs import configure_logging
 from app.predictors.judging import judge
+from app.predictors.messages import HEADER, Job, Usage, packed
 
-HEADER = struct.Struct("!I")
-"""Before each message: how many bytes it has."""
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """What a worker runs."""
-
-    model: Path
-    sha256: str
-    engine: EngineName
-    precision: EnginePrecision
-    threads: int
-    batch_size: int
-    max_pixels: int
-    log_format: str
-    log_level: str
-
-
-def packed(message: object) -> bytes:
-    """A message as it is sent; both sides are the same program, so pickles are understood."""
-    body = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
-    return HEADER.pack(len(body)) + body
+_STATM = Path("/proc/self/statm")
 
 
 def main() -> None:
@@ -94,12 +72,22 @@ def _receive(stream: BufferedRWPair) -> Any:
 
 
 def _send(stream: BufferedRWPair, message: object) -> None:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    usage = Usage(used.ru_utime + used.ru_stime, _resident_bytes())
     try:
-        data = packed(message)
+        data = packed((message, usage))
     except Exception:  # an error may hold what cannot be sent
-        data = packed(RuntimeError(repr(message)))
+        data = packed((RuntimeError(repr(message)), usage))
     stream.write(data)
     stream.flush()
+
+
+def _resident_bytes() -> int:
+    """0 where Linux is not."""
+    try:
+        return int(_STATM.read_text().split()[1]) * resource.getpagesize()
+    except OSError:
+        return 0
 
 
 if __name__ == "__main__":

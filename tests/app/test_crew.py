@@ -24,7 +24,8 @@ from app.images import LargeImage
 from app.predictors import crew
 from app.predictors.crew import Worker
 from app.predictors.judging import Judged, judge, prepare
-from app.predictors.worker import Job
+from app.predictors.messages import Job
+from app.telemetry import Metrics
 from tests.app.conftest import (
     Running,
     encode,
@@ -70,7 +71,7 @@ def job(artifact: Artifact) -> Job:
 
 def with_worker(job: Job, use: Callable[[Worker], Awaitable[None]]) -> None:
     async def main() -> None:
-        worker = await Worker.start(job, 30)
+        worker = await Worker.start(job, 30, Metrics())
         try:
             await use(worker)
         finally:
@@ -170,14 +171,16 @@ def post_all(server: Running, files: list[bytes]) -> list[dict[str, object]]:
 def test_both_processes_answer_and_none_is_left(service: Running) -> None:
     files = photos(60)
     member = worker_process()
-    before = sum(member.cpu_times()[:2])
+    before = metric(service.client, "garment_worker_cpu_seconds_total")
     alone = [service.client.post("/predict", content=file).json() for file in files]
     together = post_all(service, files)
     for one, other in zip(alone, together, strict=True):
         assert one["probabilities"][0]["label"] == other["label"]
         assert one["confidence"] == pytest.approx(other["confidence"], abs=1e-4)
         assert all(value >= 0 for value in other["timings_ms"].values() if value is not None)
-    assert sum(member.cpu_times()[:2]) > before
+    after = metric(service.client, "garment_worker_cpu_seconds_total")
+    assert before < after <= sum(member.cpu_times()[:2]) + 0.1
+    assert metric(service.client, "garment_worker_memory_bytes") > 50e6
     service.stop()
     service.thread.join(20)
     assert not member.is_running()

@@ -1,7 +1,7 @@
-"""How the cores are best split: one process or several, and threads for inference and decoding.
+"""How the cores are best split: among processes, and among photos that wait.
 
 Each way of starting this service takes its turn in every round, on all cores, client included; of
-several processes, each gets its share of the connections. Printed is the median of the rounds.
+several services, each gets its share of the connections. Printed is the median of the rounds.
 
     .venv/bin/python tests/benchmarks/serving/split.py
 """
@@ -38,21 +38,21 @@ class Way:
     """One way of starting the service."""
 
     title: str
-    processes: int
+    services: int
     settings: dict[str, str]
 
 
 def ways(cores: int) -> list[Way]:
     """What is compared."""
-    alone = {"GARMENT_THREADS": "1", "GARMENT_DECODE_THREADS": "1"}
+    more = str(cores + 1)
+    alone = {"GARMENT_THREADS": "1"}
     return [
         Way("as it starts by itself", 1, {}),
-        Way("one thread decodes", 1, {"GARMENT_DECODE_THREADS": "1"}),
-        Way(f"{2 * cores} threads decode", 1, {"GARMENT_DECODE_THREADS": str(2 * cores)}),
-        Way("one thread infers", 1, {"GARMENT_THREADS": "1"}),
+        Way("one process", 1, {"GARMENT_PROCESSES": "1"}),
+        Way(f"{more} processes", 1, {"GARMENT_PROCESSES": more, "GARMENT_THREADS": more}),
         Way("batches of 4 at most", 1, {"GARMENT_BATCH_SIZE": "4"}),
-        Way("batches of 64 at most", 1, {"GARMENT_BATCH_SIZE": "64"}),
-        Way(f"{cores} processes, one thread each to decode and to infer", cores, alone),
+        Way("batches of 16 at most", 1, {"GARMENT_BATCH_SIZE": "16"}),
+        Way(f"{cores} services of one thread each", cores, alone),
     ]
 
 
@@ -96,7 +96,7 @@ def main() -> None:
         started = {
             way: [
                 stack.enter_context(running(ours("ours", way.settings), first, folder / "log"))
-                for _ in range(way.processes)
+                for _ in range(way.services)
             ]
             for way in ways(available_cores())
         }
@@ -104,7 +104,7 @@ def main() -> None:
         for _ in tqdm(range(arguments.rounds), "rounds"):
             for way, members in started.items():
                 busy = load(members, photos, seconds, CONNECTIONS)
-                # One client has one of the processes, the others wait.
+                # One client has one of the services, the others wait.
                 alone = load(members[:1], photos, seconds, 1)
                 rate = SHARE * busy["throughput"]
                 calm = load(members, photos, seconds, 8 * CONNECTIONS, rate)
