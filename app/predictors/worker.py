@@ -8,6 +8,7 @@ ends with the process that started it.
 from __future__ import annotations
 
 import contextlib
+import gc
 import pickle
 import resource
 import signal
@@ -54,6 +55,9 @@ def _work(stream: BufferedRWPair) -> None:
     except (ArtifactError, EngineError) as error:
         _send(stream, str(error))
         return
+    # All of this stays: no collection has to look at it, while photos wait.
+    gc.collect()
+    gc.freeze()
     _send(stream, None)
     while True:
         photos = _receive(stream)
