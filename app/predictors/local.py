@@ -33,6 +33,10 @@ from app.threads import Decoding, run_in
 MAX_PROCESSES = 4
 """Beyond so many, this one, which speaks HTTP, has no time to give them work."""
 
+QUIET = 8
+"""After so many photos in a row of which each came alone, one has all threads: it is answered
+earlier then, but those threads take time from the next photo, were there one."""
+
 PROCESS_BYTES = 2**30
 """Memory that there has to be for each process."""
 
@@ -59,9 +63,9 @@ class LocalPredictor:
         self._inference = inference
         self._decoding = Decoding(settings)
         self._crew: Crew | None = None
-        self._in_work = 0
+        self._in_work = self._alone_in_a_row = 0
         self._batcher: Batcher[Photo, Judged] = Batcher(
-            lambda photos: judge(engine, max_pixels, photos, alone=self._in_work == 1),
+            lambda photos: judge(engine, max_pixels, photos, alone=self._is_quiet),
             inference,
             max_batch=settings.batch_size,
             max_queue=settings.max_images_in_work,
@@ -137,10 +141,16 @@ class LocalPredictor:
     async def predict(self, photo: bytes, explain: bool = False) -> Answer:
         """The answer to one photo; see `app.predictors.Predictor`."""
         self._in_work += 1
+        self._alone_in_a_row = self._alone_in_a_row + 1 if self._in_work == 1 else 0
         try:
             return await self._answer(photo, explain)
         finally:
             self._in_work -= 1
+
+    @property
+    def _is_quiet(self) -> bool:
+        """Whether the next photo is not likely to come while this one is inferred."""
+        return self._in_work == 1 and self._alone_in_a_row >= QUIET
 
     async def _answer(self, photo: bytes, explain: bool) -> Answer:
         started = time.perf_counter()
