@@ -64,7 +64,7 @@ class OpenVINOEngine:
         limits = [card.calibration[background] for background in BACKGROUNDS]
         self._temperatures = np.array([[each.temperature] for each in limits], np.float32)
         self._garment = np.array([[each.garment_temperature] for each in limits], np.float32)
-        self._threads = threads
+        self._threads = max(threads, threads_alone)
         self._architecture = card.architecture
         weights = read_weights(artifact.path)
         self._weights = {name.removeprefix("network."): each for name, each in weights.items()}
