@@ -81,7 +81,7 @@ class Batcher(Generic[Item, Result]):
         self._max_queue = max_queue
         self._on_batch = on_batch
         self._queue: deque[_Waiting[Item, Result]] = deque()
-        self._idle: list[tuple[int, asyncio.Future[None]]] = []
+        self._idle: dict[int, asyncio.Future[None]] = {}
         self._waking = 0  # lanes that were idle and have not taken their share yet
         self._lanes = itertools.count()
         self._closed = False
@@ -161,18 +161,15 @@ class Batcher(Generic[Item, Result]):
         So that a lone item is run by this process itself.
         """
         if self._idle:
-            first = min(self._idle)
-            self._idle.remove(first)
             self._waking += 1
-            first[1].set_result(None)
+            self._idle.pop(min(self._idle)).set_result(None)
 
     async def _work(self, number: int, run: _Run[Item, Result]) -> bool:
         """Take batches until the batcher is closed; or the lane, which is true then."""
         while self._queue or not self._closed:
             if not self._queue:
-                woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-                self._idle.append((number, woken))
-                await woken
+                self._idle[number] = asyncio.get_running_loop().create_future()
+                await self._idle[number]
                 self._waking -= 1
                 continue
             # Others that are woken take their share.

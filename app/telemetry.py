@@ -70,10 +70,10 @@ class Metrics:
             registry=registry,
         )
         self.worker_cpu_seconds = Counter(
-            "garment_worker_cpu_seconds", "What these have used.", registry=registry
+            "garment_worker_cpu_seconds", "CPU time of those processes.", registry=registry
         )
         self.worker_memory = Gauge(
-            "garment_worker_memory_bytes", "Resident, of all of these.", registry=registry
+            "garment_worker_memory_bytes", "Resident memory of those processes.", registry=registry
         )
         self.images_in_work = Gauge(
             "garment_images_in_work", "Images accepted and not yet answered.", registry=registry

@@ -43,7 +43,9 @@ def warm_up(engine: Engine, batch_size: int) -> None:
     square, tall = (
         engine.prepare(Image.fromarray(part)) for part in (noise[:28, :28], noise[:, :336])
     )
-    for batch in ([square], [tall], [square, tall], [square] * batch_size):
-        for alone in (False, True):
-            engine.run(batch, alone)
-            engine.run(batch, alone)
+    for image in (square, tall):
+        for _ in range(2):
+            engine.run([image], alone=True)
+    for batch in ([square], [square, tall], [square] * batch_size):
+        for _ in range(2):
+            engine.run(batch)
