@@ -37,7 +37,7 @@ def mismatches(engine: Engine, golden: list[Golden]) -> list[str]:
 def warm_up(engine: Engine, batch_size: int) -> None:
     """Run what real requests will look like, so that no user waits for a first run.
 
-    The first runs of each kind compile: square images and others, one and several.
+    The first runs of each kind compile: square images and others, and each power of two of them.
     """
     noise = np.random.default_rng(0).integers(0, 256, (448, 448, 3), dtype=np.uint8)
     square, tall = (
@@ -46,6 +46,7 @@ def warm_up(engine: Engine, batch_size: int) -> None:
     for image in (square, tall):
         for _ in range(2):
             engine.run([image], alone=True)
-    for batch in ([square], [square, tall], [square] * batch_size):
-        for _ in range(2):
+    sizes = [2**power for power in range(1, batch_size.bit_length())]
+    for batch in ([square], [square, tall], *([square] * size for size in {*sizes, batch_size})):
+        for _ in range(3):
             engine.run(batch)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 from PIL import Image
 
 from app.artifact import BACKGROUNDS, Artifact, Precision, load_module
+from app.cpu import is_fast_at_bfloat16
 from app.engines import EngineError, EngineName, EnginePrecision, Explanation, Pixels, Scores
 
 
@@ -37,6 +39,11 @@ class TorchScriptEngine:
         self._threads = max(1, threads // parallel)
         self._own = threading.local()
         self._limit_threads()
+        # In bfloat16 2.5 times as fast one by one, 1.3 times in batches; in float32 little faster,
+        # for twice the memory. This holds for the process.
+        self._is_fused = precision == "bfloat16" and is_fast_at_bfloat16()
+        if is_fast_at_bfloat16():  # others may lack oneDNN
+            torch.jit.enable_onednn_fusion(self._is_fused)
         self._dtype = torch.float32 if precision == "float32" else torch.bfloat16
         self._rejects = artifact.card.can_reject
         try:
@@ -54,14 +61,14 @@ class TorchScriptEngine:
         """The scores of uint8 RGB `[H, W, 3]` images, in order; `alone` makes no difference."""
         self._limit_threads()
         with torch.inference_mode():
-            batch = self._preprocess(images)
+            batch = self._filled_up(self._preprocess(images))
             backgrounds = self._module.backgrounds(batch)
             logits = self._module.logits(self._in_precision(batch))
             probabilities, garment = self._module.calibrate(logits, backgrounds)
         rows = zip(probabilities.tolist(), garment.tolist(), backgrounds.tolist(), strict=True)
         return [
             Scores(tuple(row), known if self._rejects else None, BACKGROUNDS[background])
-            for row, known, background in rows
+            for row, known, background in islice(rows, len(images))
         ]
 
     def explain(self, image: Pixels, class_id: int) -> Explanation:
@@ -83,6 +90,16 @@ class TorchScriptEngine:
         """Float32, whatever the network's precision."""
         batch: torch.Tensor = self._module.preprocess([_tensor(image) for image in images])
         return batch
+
+    def _filled_up(self, batch: torch.Tensor) -> torch.Tensor:
+        """The batch with black images up to a power of two, where operations are fused.
+
+        They are compiled for each size of a batch, with a copy of the weights for each.
+        """
+        if not self._is_fused:
+            return batch
+        missing = (1 << (len(batch) - 1).bit_length()) - len(batch)
+        return torch.nn.functional.pad(batch, [0] * 7 + [missing])
 
     def _in_precision(self, batch: torch.Tensor) -> torch.Tensor:
         return batch.to(self._dtype).contiguous(memory_format=torch.channels_last)

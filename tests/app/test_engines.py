@@ -33,6 +33,21 @@ def test_one_batch_is_what_the_eager_model_says(artifact: Artifact, images: list
         assert scores.garment_probability == pytest.approx(float(known), abs=1e-3)
 
 
+def test_an_image_is_answered_alike_in_batches_of_any_size(artifact: Artifact) -> None:
+    # Where operations are fused, each size is compiled at its second run.
+    engine = TorchScriptEngine(write_artifact(artifact.path, temperature=1), "bfloat16", 1)
+    random = np.random.default_rng(5)
+    images = [random.integers(0, 256, (40, 30, 3), dtype=np.uint8) for _ in range(9)]
+    alone = [engine.run([image])[0] for image in images]
+    assert len({scores.probabilities for scores in alone}) == len(images)
+    for _ in range(3):
+        for count in range(1, len(images) + 1):
+            answers = engine.run(images[:count])
+            assert len(answers) == count
+            for scores, known in zip(answers, alone, strict=False):
+                assert scores.probabilities == pytest.approx(known.probabilities, abs=0.02)
+
+
 def test_each_thread_takes_no_more_cores_than_its_share(
     artifact: Artifact, images: list[Pixels]
 ) -> None:
