@@ -21,6 +21,9 @@ from typing import Generic, TypeVar
 
 from app.errors import DeadlineExceeded, Overloaded, ShuttingDown
 
+GATHER_SECONDS = 0.01
+"""How long items are left to the lanes that are at work, while others are idle."""
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -81,19 +84,29 @@ class Batcher(Generic[Item, Result]):
         self._max_queue = max_queue
         self._on_batch = on_batch
         self._queue: deque[_Waiting[Item, Result]] = deque()
+        self._enough = math.ceil(max_batch / 2)
         self._idle: dict[int, asyncio.Future[None]] = {}
         self._waking = 0  # lanes that were idle and have not taken their share yet
         self._lanes = itertools.count()
+        self._eager: set[int] = set()
+        self._gathering: asyncio.TimerHandle | None = None
         self._closed = False
-        self._workers = {self._start(self._run_here) for _ in range(parallel)}
+        self._here = range(parallel)
+        self._workers = {self._start(self._run_here) for _ in self._here}
 
     async def serve(
-        self, lane: Callable[[list[Item]], Awaitable[Sequence[Result | Exception]]]
+        self,
+        lane: Callable[[list[Item]], Awaitable[Sequence[Result | Exception]]],
+        spare: bool = False,
     ) -> bool:
         """Let one more lane run batches, one at a time, until it raises LaneClosed.
 
+        While there is one that is not spare, the others, and this process's own, leave the items
+        to it until half a batch of them waits, or some for GATHER_SECONDS.
+
         Args:
             lane: as `run` above.
+            spare: whether it costs more than another lane, or comes after it.
 
         Returns:
             Whether it has closed, and not the batcher.
@@ -102,7 +115,7 @@ class Batcher(Generic[Item, Result]):
         async def run(batch: list[_Waiting[Item, Result]]) -> _Ran[Item, Result]:
             return batch, await lane([waiting.item for waiting in batch])
 
-        working = self._start(run)
+        working = self._start(run, spare)
         self._workers.add(working)
         try:
             return await working
@@ -114,8 +127,18 @@ class Batcher(Generic[Item, Result]):
         """Items waiting for a batch."""
         return len(self._queue)
 
-    async def submit(self, item: Item, timeout: float) -> Answered[Result]:  # noqa: ASYNC109
+    async def submit(
+        self,
+        item: Item,
+        timeout: float,  # noqa: ASYNC109
+        here: bool = False,
+    ) -> Answered[Result]:
         """The result for `item`; when cancelled, the item leaves the queue.
+
+        Args:
+            item: for `run`.
+            timeout: in seconds.
+            here: whether this process had better run it, if it is idle.
 
         Raises:
             Overloaded: the queue is full.
@@ -132,7 +155,7 @@ class Batcher(Generic[Item, Result]):
         future: asyncio.Future[Answered[Result]] = asyncio.get_running_loop().create_future()
         waiting: _Waiting[Item, Result] = _Waiting(item, future, time.perf_counter())
         self._queue.append(waiting)
-        self._wake()
+        self._wake(here)
         try:
             async with asyncio.timeout(timeout) as limit:
                 return await future
@@ -150,34 +173,66 @@ class Batcher(Generic[Item, Result]):
         while self._idle:
             self._wake()
         await asyncio.gather(*self._workers)
+        if self._gathering is not None:
+            self._gathering.cancel()
 
-    def _start(self, run: _Run[Item, Result]) -> asyncio.Task[bool]:
-        work = self._work(next(self._lanes), run)
-        return asyncio.get_running_loop().create_task(work)
+    def _start(self, run: _Run[Item, Result], spare: bool = True) -> asyncio.Task[bool]:
+        number = next(self._lanes)
+        if not spare:
+            self._eager.add(number)
+        return asyncio.get_running_loop().create_task(self._work(number, run))
 
-    def _wake(self) -> None:
-        """Let an idle lane look at the queue: the one that was there first, if there are several.
+    def _wake(self, here: bool = False, late: bool = False) -> None:
+        """Let an idle lane look at the queue, if there is one for what waits."""
+        if not self._idle:
+            return
+        number = min(self._idle)
+        if not (here and number in self._here):
+            # This process has other work too, so its own lanes are the last.
+            number = max(self._idle, key=lambda idle: (idle in self._eager, idle))
+            if not (late or self._is_for(number)):
+                self._gather()
+                return
+        self._waking += 1
+        self._idle.pop(number).set_result(None)
 
-        So that a lone item is run by this process itself.
-        """
-        if self._idle:
-            self._waking += 1
-            self._idle.pop(min(self._idle)).set_result(None)
+    def _gather(self) -> None:
+        """Leave what waits to the lanes that are at work, for a while."""
+        if self._gathering is None:
+            loop = asyncio.get_running_loop()
+            self._gathering = loop.call_later(GATHER_SECONDS, self._gathered)
+
+    def _gathered(self) -> None:
+        self._gathering = None
+        if self._queue:
+            self._wake(late=True)
+
+    def _is_for(self, number: int) -> bool:
+        """Whether a lane is to take what waits."""
+        if number in self._eager or not self._eager or self._closed:
+            return True
+        return len(self._queue) >= self._enough
 
     async def _work(self, number: int, run: _Run[Item, Result]) -> bool:
         """Take batches until the batcher is closed; or the lane, which is true then."""
+        woken = False
         while self._queue or not self._closed:
-            if not self._queue:
+            if not self._queue or not (woken or self._is_for(number)):
+                if self._queue:
+                    self._gather()
                 self._idle[number] = asyncio.get_running_loop().create_future()
                 await self._idle[number]
                 self._waking -= 1
+                woken = True
                 continue
+            woken = False
             # Others that are woken take their share.
             share = math.ceil(len(self._queue) / (1 + self._waking))
             batch = [self._queue.popleft() for _ in range(min(self._max_batch, share))]
             try:
                 await self._answer(run, batch)
             except LaneClosed:
+                self._eager.discard(number)
                 self._queue.extendleft(reversed(_wanted(batch)))
                 if not self._closed:
                     for _ in self._queue:

@@ -47,7 +47,7 @@ class Crew:
         self,
         size: int,
         job: Job,
-        serve: Callable[[Lane], Awaitable[bool]],
+        serve: Callable[[Lane, bool], Awaitable[bool]],
         batch_seconds: float,
         metrics: Metrics,
     ) -> None:
@@ -99,7 +99,8 @@ class Crew:
                 return reason
             self._metrics.worker_processes.inc()
             try:
-                closed = await asyncio.gather(*(self._serve(worker.run) for _ in range(LANES)))
+                lanes = (self._serve(worker.run, number > 0) for number in range(LANES))
+                closed = await asyncio.gather(*lanes)
             finally:
                 self._metrics.worker_processes.dec()
             return worker.reason if any(closed) else None

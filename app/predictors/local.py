@@ -161,7 +161,9 @@ class LocalPredictor:
             prepared = await self._decoded(photo, end)
         decoded = time.perf_counter()
         try:
-            answered = await self._batcher.submit(prepared or photo, end - decoded)
+            answered = await self._batcher.submit(
+                prepared or photo, end - decoded, here=self._is_quiet
+            )
         except LargeImage:
             prepared = await self._decoded(photo, end)
             decoded = time.perf_counter()

@@ -289,23 +289,58 @@ class Lane:
         return [ValueError("minus one") if item == -1 else 2 * item for item in items]
 
 
-def test_another_lane_takes_its_share_and_lone_items_stay_here(run) -> None:
+def test_this_process_leaves_items_to_another_lane_but_those_meant_for_it(run) -> None:
+    async def scenario(batcher, double) -> None:
+        lane = Lane()
+        lane.may_answer.set()
+        serving = asyncio.create_task(batcher.serve(lane))
+        await asyncio.sleep(0.01)
+        assert (await batcher.submit(1, 10)).result == 2
+        with pytest.raises(ValueError, match="minus one"):
+            await batcher.submit(-1, 10)
+        assert (await batcher.submit(2, 10, here=True)).result == 4
+        assert (lane.batches, double.batches) == ([[1], [-1]], [[2]])
+        await batcher.close()
+        assert await serving is False
+
+    run(scenario)
+
+
+def test_while_a_lane_is_at_work_half_a_batch_gathers_for_the_others(run, monkeypatch) -> None:
+    monkeypatch.setattr("app.batching.GATHER_SECONDS", 60.0)
+
+    async def scenario(batcher, double) -> None:
+        lane, spare = Lane(), Lane()
+        spare.may_answer.set()
+        serving = [
+            asyncio.create_task(batcher.serve(one, is_spare))
+            for one, is_spare in ((lane, False), (spare, True))
+        ]
+        first = await waiting(batcher, 0)
+        tasks = await waiting(batcher, 1)
+        assert (lane.batches, spare.batches, batcher.queued) == ([[0]], [], 1)
+        tasks += await waiting(batcher, 2)  # two of four: the spare lane before this process's
+        assert [(await task).result for task in tasks] == [2, 4]
+        assert (spare.batches, double.batches) == ([[1, 2]], [])
+        tasks = await waiting(batcher, 3)
+        lane.may_answer.set()
+        assert [(await task).result for task in [*first, *tasks]] == [0, 6]
+        assert (lane.batches, spare.batches) == ([[0], [3]], [[1, 2]])
+        await batcher.close()
+        assert await asyncio.gather(*serving) == [False, False]
+
+    run(scenario)
+
+
+def test_items_are_left_to_a_lane_at_work_for_a_while_only(run) -> None:
     async def scenario(batcher, double) -> None:
         lane = Lane()
         serving = asyncio.create_task(batcher.serve(lane))
-        await asyncio.sleep(0.01)
-        for item in range(3):
-            assert (await batcher.submit(item, 10)).result == 2 * item
-        assert lane.batches == []
-        first = await hold(batcher, double)
-        tasks = [*await waiting(batcher, -1), *await waiting(batcher, 2, 3)]
-        assert lane.batches == [[-1]]
+        first = await waiting(batcher, 0)
+        assert (await batcher.submit(1, 10)).result == 2
+        assert (lane.batches, double.batches) == ([[0]], [[1]])
         lane.may_answer.set()
-        results = await asyncio.gather(*tasks, return_exceptions=True)
-        assert [getattr(result, "result", "bad") for result in results] == ["bad", 4, 6]
-        assert lane.batches == [[-1], [2, 3]]
-        double.gate.set()
-        assert (await first).result == 0
+        assert (await first[0]).result == 0
         await batcher.close()
         assert await serving is False
 
