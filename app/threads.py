@@ -9,7 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from app.cpu import available_cores
+from app.cpu import available_cores, schedule_as_batch
 from app.errors import DeadlineExceeded
 from app.image_bounds import LARGE_PIXELS
 from app.images import LargeImage
@@ -29,8 +29,8 @@ class Decoding:
 
     def __init__(self, settings: Settings) -> None:
         threads = settings.decode_threads or min(MAX_DECODE_THREADS, available_cores())
-        self._usual = ThreadPoolExecutor(threads, thread_name_prefix="decode")
-        self._large = ThreadPoolExecutor(1, thread_name_prefix="decode-large")
+        self._usual = computing_threads(threads, "decode")
+        self._large = computing_threads(1, "decode-large")
 
     async def run_by(self, end: float, work: Callable[[], T], otherwise: str) -> T:
         """What `work`, which takes little memory, gives by `end`; see `run_by`."""
@@ -54,6 +54,11 @@ class Decoding:
         """Begin nothing more; what runs ends by itself."""
         for pool in (self._usual, self._large):
             pool.shutdown(wait=False, cancel_futures=True)
+
+
+def computing_threads(count: int, name: str) -> ThreadPoolExecutor:
+    """Threads beside which the event loop has its turn first."""
+    return ThreadPoolExecutor(count, thread_name_prefix=name, initializer=schedule_as_batch)
 
 
 async def run_in(pool: ThreadPoolExecutor, work: Callable[[], T]) -> T:

@@ -28,7 +28,7 @@ from app.review import likely_classes, review_reasons
 from app.settings import Settings
 from app.store import StoreError, fetch
 from app.telemetry import Metrics
-from app.threads import Decoding, run_in
+from app.threads import Decoding, computing_threads, run_in
 
 MAX_PROCESSES = 4
 """Beyond so many, this one, which speaks HTTP, has no time to give them work."""
@@ -114,7 +114,7 @@ class LocalPredictor:
             raise PredictorError(" ".join(str(error).split())) from error
         finally:
             starting.shutdown(wait=False)
-        inference = ThreadPoolExecutor(engine.parallel, thread_name_prefix="inference")
+        inference = computing_threads(engine.parallel, "inference")
         predictor = cls(artifact, engine, inference, settings, metrics)
         job = Job(
             model=artifact.path.resolve(),

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from app.artifact import ArtifactError, open_artifact
+from app.cpu import schedule_as_batch
 from app.engines import EngineError
 from app.engines.loading import load_engine
 from app.logs import configure_logging
@@ -58,6 +59,7 @@ def _work(stream: BufferedRWPair) -> None:
     # All of this stays: no collection has to look at it, while photos wait.
     gc.collect()
     gc.freeze()
+    schedule_as_batch()
     _send(stream, None)
     while True:
         photos = _receive(stream)

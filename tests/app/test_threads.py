@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 import threading
@@ -14,13 +15,20 @@ from PIL import Image
 
 from app.images import LargeImage
 from app.settings import Settings
-from app.threads import Decoding
+from app.threads import Decoding, computing_threads
 
 ROOT = Path(__file__).parents[2]
 
 
 def test_small_images_do_not_wait_for_large_ones() -> None:
     asyncio.run(_small_beside_large())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a policy of Linux")
+def test_those_that_compute_do_not_interrupt_the_others() -> None:
+    with computing_threads(1, "test") as threads:
+        assert threads.submit(os.sched_getscheduler, 0).result() == os.SCHED_BATCH
+    assert os.sched_getscheduler(0) == os.SCHED_OTHER
 
 
 async def _small_beside_large() -> None:
