@@ -21,7 +21,7 @@ from typing import Generic, TypeVar
 
 from app.errors import DeadlineExceeded, Overloaded, ShuttingDown
 
-GATHER_SECONDS = 0.01
+GATHER_SECONDS = 0.02
 """How long items are left to the lanes that are at work, while others are idle."""
 
 Item = TypeVar("Item")
