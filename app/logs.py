@@ -55,6 +55,7 @@ def configure_logging(log_format: str, level: str) -> None:
     handler.setFormatter(TextFormatter() if text else JsonFormatter())
     # What no line shows need not be found out for each.
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    logging._srcfile = None  # documented as an optimisation of logging
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
     for chatty in ("uvicorn", "boto3", "botocore", "s3transfer", "urllib3", "PIL"):
         logging.getLogger(chatty).setLevel(max(logging.WARNING, logging.getLogger().level))

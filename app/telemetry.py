@@ -118,19 +118,21 @@ class Metrics:
         )
         for result in ("ok", "failed"):
             self.model_reloads.labels(result)
-        for label in CATEGORIES:  # all are there from the start, so that rates are right
-            self.predictions.labels(label)
-        for reason in REVIEW_REASONS:
-            self.review_reasons.labels(reason)
+        # All are there from the start, so that rates are right, and need not be looked up later.
+        self._of_category = [self.predictions.labels(label) for label in CATEGORIES]
+        self._of_reason = {each: self.review_reasons.labels(each) for each in REVIEW_REASONS}
+        self._decoding, self._queueing, self._inferring = (
+            self.phase_seconds.labels(phase) for phase in ("decode", "queue", "inference")
+        )
 
     def count_answer(self, answer: Answer) -> None:
         """Count one image's answer."""
-        self.predictions.labels(CATEGORIES[answer.class_id]).inc()
+        self._of_category[answer.class_id].inc()
         for reason in answer.review_reasons:
-            self.review_reasons.labels(reason).inc()
-        self.phase_seconds.labels("decode").observe(answer.decode_ms / 1000)
-        self.phase_seconds.labels("queue").observe(answer.queue_ms / 1000)
-        self.phase_seconds.labels("inference").observe(answer.inference_ms / 1000)
+            self._of_reason[reason].inc()
+        self._decoding.observe(answer.decode_ms / 1000)
+        self._queueing.observe(answer.queue_ms / 1000)
+        self._inferring.observe(answer.inference_ms / 1000)
         if answer.explanation_ms is not None:
             self.phase_seconds.labels("explanation").observe(answer.explanation_ms / 1000)
 
