@@ -1,9 +1,9 @@
 """Many callers, one batch: knows neither HTTP nor images.
 
-An idle batcher waits for nothing. While one batch runs, the next one gathers. The queue is bounded
-and refuses at once; whoever gave up waiting, or ran out of time, costs no inference; an error
-reaches the one item that caused it and not its batch-mates; what a lane that closed had in work is
-answered by another one.
+An idle batcher waits for nothing. While one batch runs, the next one gathers, up to half a batch or
+a short time where other lanes are idle. The queue is bounded and refuses at once; whoever gave up
+waiting, or ran out of time, costs no inference; an error reaches the one item that caused it and
+not its batch-mates; what a lane that closed had in work is answered by another one.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ class Batcher(Generic[Item, Result]):
         """Let one more lane run batches, one at a time, until it raises LaneClosed.
 
         While there is one that is not spare, the others, and this process's own, leave the items
-        to it until half a batch of them waits, or some for GATHER_SECONDS.
+        to it until half a batch of them waits; after GATHER_SECONDS this process takes them.
 
         Args:
             lane: as `run` above.
@@ -182,7 +182,7 @@ class Batcher(Generic[Item, Result]):
             self._eager.add(number)
         return asyncio.get_running_loop().create_task(self._work(number, run))
 
-    def _wake(self, here: bool = False, late: bool = False) -> None:
+    def _wake(self, here: bool = False) -> None:
         """Let an idle lane look at the queue, if there is one for what waits."""
         if not self._idle:
             return
@@ -190,7 +190,7 @@ class Batcher(Generic[Item, Result]):
         if not (here and number in self._here):
             # This process has other work too, so its own lanes are the last.
             number = max(self._idle, key=lambda idle: (idle in self._eager, idle))
-            if not (late or self._is_for(number)):
+            if not self._is_for(number):
                 self._gather()
                 return
         self._waking += 1
@@ -205,7 +205,7 @@ class Batcher(Generic[Item, Result]):
     def _gathered(self) -> None:
         self._gathering = None
         if self._queue:
-            self._wake(late=True)
+            self._wake(here=True)
 
     def _is_for(self, number: int) -> bool:
         """Whether a lane is to take what waits."""
