@@ -84,11 +84,13 @@ class _Network:
 
     def resnet18(self, value: Any, output: str) -> Any:
         value = ops.relu(self._convolution(self._rounded(value, "conv1"), "conv1", 2, 3, "bn1"))
-        # Before the maximum, which is the same, and found in a third of the time in 8 bits.
-        value = self._maximum(self._rounded(value, "layer1.0.conv1"), 3, 1)
         for layer in (1, 2, 3, 4):
             for block in (0, 1):
                 name = f"layer{layer}.{block}"
+                # Once for all who take it: what a block adds at its end stays in 8 bits too.
+                value = self._rounded(value, f"{name}.conv1")
+                if name == "layer1.0":  # rounded later it is the same, in three times the time
+                    value = self._maximum(value, 3, 1)
                 value = self._block(value, name, 2 if layer > 1 and block == 0 else 1)
         if output == MAPS:
             kernel = self._weights["fc.weight"].astype(np.float32)[:, :, None, None]
@@ -96,8 +98,6 @@ class _Network:
         return self._linear(ops.reduce_mean(value, np.array([2, 3])), "fc")
 
     def _block(self, value: Any, name: str, stride: int) -> Any:
-        # Once for all who take it: what is added at the end stays in 8 bits too.
-        value = self._rounded(value, f"{name}.conv1")
         first = f"{name}.conv1", stride, 1, f"{name}.bn1"
         inner = ops.relu(self._convolution(value, *first))
         second = f"{name}.conv2", 1, 1, f"{name}.bn2"

@@ -46,7 +46,7 @@ def warm_up(engine: Engine, batch_size: int) -> None:
     for image in (square, tall):
         for _ in range(2):
             engine.run([image], alone=True)
-    sizes = [2**power for power in range(1, batch_size.bit_length())]
-    for batch in ([square], [square, tall], *([square] * size for size in {*sizes, batch_size})):
+    sizes = {batch_size, *(2**power for power in range(batch_size.bit_length()))}
+    for batch in ([square, tall], *([square] * size for size in sorted(sizes))):
         for _ in range(3):
             engine.run(batch)

@@ -41,8 +41,9 @@ class TorchScriptEngine:
         self._limit_threads()
         # In bfloat16 2.5 times as fast one by one, 1.3 times in batches; in float32 little faster,
         # for twice the memory. This holds for the process.
-        self._is_fused = precision == "bfloat16" and is_fast_at_bfloat16()
-        if is_fast_at_bfloat16():  # others may lack oneDNN
+        can_fuse = is_fast_at_bfloat16()  # other processors may lack oneDNN
+        self._is_fused = can_fuse and precision == "bfloat16"
+        if can_fuse:
             torch.jit.enable_onednn_fusion(self._is_fused)
         self._dtype = torch.float32 if precision == "float32" else torch.bfloat16
         self._rejects = artifact.card.can_reject
