@@ -49,15 +49,15 @@ def _is_held_whole(file: JpegImagePlugin.JpegImageFile, data: bytes) -> bool:
     return first is not None and data[first + 2] < file.layers
 
 
-def check_scans(data: bytes) -> None:
-    """A JPEG must not go over its pixels again and again.
+def check_scans(file: Image.Image, data: bytes) -> None:
+    """A JPEG must not go over its pixels again and again; libjpeg reads on only where it holds all.
 
     Read to the end of the first image only: what phones put behind it may hold any bytes.
 
     Raises:
         CorruptImage: more than `MAX_SCANS`.
     """
-    if data.count(bytes((0xFF, _JPEG_SCAN))) <= MAX_SCANS:
+    if not isinstance(file, JpegImagePlugin.JpegImageFile) or not _is_held_whole(file, data):
         return
     scans = 0
     for marker, _ in _segments(data):

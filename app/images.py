@@ -138,8 +138,7 @@ def _decode(data: bytes, max_pixels: int, max_edge: int, most_held: int | None) 
         check_pixels(file.size, max_pixels)
         size = file.size
         scaled = file.draft(None, _enough(size))  # JPEG: decoded at 1/2, 1/4 or 1/8
-        if file.format in ("JPEG", "MPO"):
-            check_scans(data)
+        check_scans(file, data)
         held = held_size(file, size, data)
         check_pixels(held, max_pixels)
         # What an AVIF says of its size may be far less than what is decoded and then scaled.

@@ -13,6 +13,7 @@ from typing import Any
 current_request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 """Set by the middleware for the time of a request."""
 
+_ENCODER = json.JSONEncoder(default=str)
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
@@ -30,7 +31,7 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str)
+        return _ENCODER.encode(line)
 
 
 class TextFormatter(logging.Formatter):

@@ -11,7 +11,7 @@ import re
 import time
 import uuid
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -24,6 +24,7 @@ REQUEST_ID_HEADER = "x-request-id"
 CLIENT_LEFT = 499
 """The status that is logged when the client left before the answer; nobody receives it."""
 
+_REQUEST_ID_NAME = REQUEST_ID_HEADER.encode()
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 _QUIET = ("/health/", "/metrics")
 _log = logging.getLogger(__name__)
@@ -79,8 +80,7 @@ class RequestMiddleware:
     def _record(self, scope: Scope, status: int, seconds: float) -> None:
         # The path as it is routed, never as it was sent: labels have to stay few.
         route = getattr(scope.get("route"), "path", "unmatched")
-        self.metrics.requests.labels(scope["method"], route, status).inc()
-        self.metrics.request_seconds.labels(route).observe(seconds)
+        self.metrics.count_request(scope["method"], route, status, seconds)
         quiet = route.startswith(_QUIET) and status < 500
         _log.log(
             logging.DEBUG if quiet else logging.INFO,
@@ -102,5 +102,7 @@ class RequestMiddleware:
 
 def _request_id(scope: Scope) -> str:
     """The caller's id where it is harmless in logs and headers, a new one otherwise."""
-    given = Headers(scope=scope).get(REQUEST_ID_HEADER, "")
-    return given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+    for name, value in scope["headers"]:
+        if name == _REQUEST_ID_NAME and _REQUEST_ID.fullmatch(given := value.decode("latin-1")):
+            return given
+    return uuid.uuid4().hex

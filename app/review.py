@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 import numpy as np
 from PIL import Image
@@ -15,6 +16,9 @@ REVIEW_REASONS: tuple[ReviewReason, ...] = get_args(ReviewReason)
 
 BLANK_DEVIATION = 2.0
 """Standard deviation of grey values (0 to 255) below which there is nothing to be seen."""
+_BLOCKS = 32
+_SURE_RANGE = BLANK_DEVIATION * math.sqrt(2 * _BLOCKS**2)
+"""Where the least and the largest of the blocks lie so far apart, they alone deviate by as much."""
 
 
 def likely_classes(probabilities: Sequence[float], calibration: Calibration) -> tuple[int, ...]:
@@ -77,5 +81,8 @@ def is_blank(image: Image.Image) -> bool:
 
     Averaging over blocks takes the noise out: a lens cap is blank, a white shirt on white is not.
     """
-    blocks = image.convert("L").resize((32, 32), Image.Resampling.BOX)
+    blocks = image.convert("L").resize((_BLOCKS, _BLOCKS), Image.Resampling.BOX)
+    least, largest = cast("tuple[int, int]", blocks.getextrema())
+    if largest - least >= _SURE_RANGE:  # so it is of nearly all photos
+        return False
     return float(np.asarray(blocks).std()) < BLANK_DEVIATION

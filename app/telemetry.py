@@ -118,12 +118,30 @@ class Metrics:
         )
         for result in ("ok", "failed"):
             self.model_reloads.labels(result)
+        self._of_request: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         # All are there from the start, so that rates are right, and need not be looked up later.
         self._of_category = [self.predictions.labels(label) for label in CATEGORIES]
         self._of_reason = {each: self.review_reasons.labels(each) for each in REVIEW_REASONS}
         self._decoding, self._queueing, self._inferring = (
             self.phase_seconds.labels(phase) for phase in ("decode", "queue", "inference")
         )
+
+    def count_request(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count one answered request.
+
+        Args:
+            method: of HTTP.
+            route: as the service names it, never as it was sent: labels have to stay few.
+            status: of HTTP.
+            seconds: that it took.
+        """
+        key = method, route, status
+        if key not in self._of_request:
+            counted = self.requests.labels(method, route, status)
+            self._of_request[key] = counted, self.request_seconds.labels(route)
+        counted, timed = self._of_request[key]
+        counted.inc()
+        timed.observe(seconds)
 
     def count_answer(self, answer: Answer) -> None:
         """Count one image's answer."""

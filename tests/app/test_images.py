@@ -225,6 +225,10 @@ def test_a_jpeg_that_codes_its_pixels_again_and_again_is_refused() -> None:
     assert decode(data[:-2] + scan * 5 + data[-2:]).width == 90
     with pytest.raises(CorruptImage, match="more than 64 scans"):
         decode(data[:-2] + scan * 64 + data[-2:])
+    plain = encode(photo(), "JPEG")
+    scan = plain[plain.rindex(b"\xff\xda") : -2]
+    with pytest.raises(CorruptImage):  # it says that one scan is all
+        decode(plain[:-2] + scan + plain[-2:])
     # Neither metadata before the image nor a phone's film behind it are scans.
     markers = b"\xff\xda\0\x08" * 100
     comment = b"\xff\xfe" + struct.pack(">H", len(markers) + 2) + markers

@@ -83,3 +83,6 @@ def test_blank_is_an_even_surface_whatever_the_noise() -> None:
     shirt = Image.new("RGB", (300, 300), (250, 250, 250))
     shirt.paste((238, 238, 238), (80, 60, 220, 260))
     assert not is_blank(shirt)
+    spot = Image.new("RGB", (320, 320), "white")
+    spot.paste((0, 0, 0), (0, 0, 10, 10))  # one block of 1,024
+    assert not is_blank(spot)

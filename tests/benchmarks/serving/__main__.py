@@ -3,8 +3,8 @@
 Every baseline runs the artifact's network in bfloat16, ours what it chooses, all on this machine,
 client included. Each server first starts alone, for its start-up and memory. Then they take turns
 in short rounds, the others being paused, so that whatever else the machine does slows each; a ratio
-is the median of the rounds' ratios. In the same rounds the limits are measured: what the processor
-does without HTTP. Last come random arrivals (open loop) at half of each server's own peak.
+is the median of the rounds' ratios. In the same rounds the limits are measured, what the processor
+does without HTTP, and each server's latency with random arrivals (open loop) at half of its peak.
 
     make bench
     make bench BENCH=--quick

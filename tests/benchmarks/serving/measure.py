@@ -13,7 +13,7 @@ from typing import Any
 from agreement import same_labels
 from client import image_files
 from limits import ENGINE, Limits
-from report import BOTH, peak
+from report import BOTH, peak_in_round
 from servers import Running, Server, running
 
 CONNECTIONS = (1, 8, 32, 64, 128)
@@ -97,7 +97,8 @@ class Bench:
         Args:
             rounds: how often.
             seconds: of each measurement.
-            open_seconds: of each in the open loop, at half of a server's own peak; 0: none.
+            open_seconds: of each in the open loop, at half of a server's own peak in the round;
+                0: none.
             connections: for each payload.
             few: for those payloads instead.
             limits: whether to measure those, too.
@@ -122,8 +123,8 @@ class Bench:
                             _say(f"round {number + 1}", told)
                 for name, ceiling in ceilings.items():
                     self._measure_limits(number, seconds, name, ceiling)
-            if open_seconds:
-                self._open_loop(started, open_seconds)
+                if open_seconds:
+                    self._open_loop(turn, open_seconds, number)
 
     def _running(self, server: Server) -> AbstractContextManager[Running]:
         photo = image_files(next(iter(self.photos.values())))[0]
@@ -153,13 +154,13 @@ class Bench:
                 when = f"round {number + 1}: limit of {name}"
                 print(f"{when}: {payload}, {what}, batches of {batch}: {said}", flush=True)
 
-    def _open_loop(self, started: list[Running], seconds: float) -> None:
+    def _open_loop(self, turn: list[Running], seconds: float, number: int) -> None:
         for payload in OPEN_LOOP:
-            for one in started:
-                if best := peak(self.results, one.server.name, payload):
+            for one in turn:
+                if best := peak_in_round(self.results, one.server.name, payload, number):
                     told = self._load_alone(one, payload, 256, seconds, rate=best / 2)
-                    self.results["open"].append(told)
-                    _say(f"open loop, {best / 2:.0f}/s", told)
+                    self.results["open"].append(told | {"round": number})
+                    _say(f"round {number + 1}: open loop, {best / 2:.0f}/s", told)
 
     def _load_alone(
         self, one: Running, payload: str, connections: int, seconds: float, rate: float = 0

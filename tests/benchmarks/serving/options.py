@@ -24,7 +24,7 @@ _WHOLE = {
     "connections": list(CONNECTIONS),
     "rounds": 3,
     "seconds": 1.5,
-    "open_seconds": 8.0,
+    "open_seconds": 4.0,
 }
 
 
@@ -48,7 +48,7 @@ def parsed(description: str | None) -> argparse.Namespace:
     add("--connections", type=_numbers, help="for each payload, such as 1,8,32")
     add("--rounds", type=int, help=f"default: {_WHOLE['rounds']}")
     add("--seconds", type=float, help=f"of each measurement (default: {_WHOLE['seconds']})")
-    add("--open-seconds", type=float, help="of each with random arrivals (default: 8; 0: none)")
+    add("--open-seconds", type=float, help="of each with random arrivals (default: 4; 0: none)")
     add("--raw", action="store_true", help="post the photo as the body, which only ours takes")
     add("--photos", type=Path, help="folder of real photos, in folders called as the payloads")
     add("--no-alone", action="store_true", help="without start-up and memory")

@@ -21,6 +21,11 @@ def peak(results: Results, server: str, payload: str) -> float | None:
     return max((median(those) for those in rates.values()), default=None)
 
 
+def peak_in_round(results: Results, server: str, payload: str, number: int) -> float | None:
+    """Best throughput over the connections in one round; None without any."""
+    return _by_round(_closed(results, server, payload), "throughput", max).get(number)
+
+
 def peak_ratio(results: Results, server: str, other: str, payload: str) -> float | None:
     """Best throughput of `server` over that of `other`: the median of the rounds' ratios."""
     return _ratio(
@@ -71,14 +76,14 @@ def _servers_table(results: Results) -> str:
     for name, title in results["servers"].items():
         start = results["starts"].get(name, {})
         single = _by_round(_closed(results, name, payloads[0], 1), "p50", min)
-        opened = [one["p99"] for one in _of(results["open"], name, payloads[0])]
+        opened = _of(results["open"], name, payloads[0])
         same = [shares[name] for shares in results.get("same_labels", {}).values()]
         rows.append(
             [
                 title,
                 *(_number(peak(results, name, payload)) for payload in payloads),
                 _number(median(single.values()) if single else None, 1),
-                _number(opened[0] if opened else None, 1),
+                _number(_middle(one["p99"] for one in opened), 1),
                 _number(start.get("start"), 2),
                 _number(start.get("first_start"), 2),
                 _number(start.get("peak_memory")),
@@ -132,7 +137,7 @@ def _payload_table(results: Results, payload: str) -> str:
     for kind in ("closed", "open"):
         for told in results[kind]:
             if told["payload"] == payload:
-                way = f"open, {told['rate']:.0f}/s" if told["rate"] else str(told["connections"])
+                way = "at random, half of the peak" if told["rate"] else str(told["connections"])
                 cells.setdefault((told["server"], way), []).append(told)
     order = list(results["servers"])
     rows = []
