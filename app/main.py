@@ -44,7 +44,12 @@ def create_app(
         yield
         await service.stop()
 
+    routers = [predict.router, model.router, health.router, pages.router]
+    if endpoint:
+        routers.append(sagemaker.router)
     app = FastAPI(
+        # As its own and the first: of an included router each request is looked for twice.
+        routes=[route for router in routers for route in router.routes],
         title=TITLE,
         description=DESCRIPTION,
         version=version("garment-classifier"),
@@ -55,8 +60,4 @@ def create_app(
     app.state.service = service
     app.add_middleware(RequestMiddleware, metrics=service.metrics)
     add_problem_handlers(app, service.metrics)
-    for router in (predict.router, model.router, health.router, pages.router):
-        app.include_router(router)
-    if endpoint:
-        app.include_router(sagemaker.router)
     return app
