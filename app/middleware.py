@@ -102,7 +102,8 @@ class RequestMiddleware:
 
 def _request_id(scope: Scope) -> str:
     """The caller's id where it is harmless in logs and headers, a new one otherwise."""
-    for name, value in scope["headers"]:
+    headers: list[tuple[bytes, bytes]] = scope["headers"]
+    for name, value in headers:
         if name == _REQUEST_ID_NAME and _REQUEST_ID.fullmatch(given := value.decode("latin-1")):
             return given
     return uuid.uuid4().hex

@@ -24,6 +24,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the service has it
 from client import image_files
 from report import BOTH
 
+from app.allocator import TUNABLES
 from app.artifact import open_artifact
 from app.cpu import available_cores
 from app.engines import Engine, Pixels
@@ -77,7 +78,7 @@ class Limits:
 def _start(settings: dict[str, str]) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, __file__],
-        env=os.environ | settings,
+        env={"GLIBC_TUNABLES": TUNABLES} | os.environ | settings,  # as the service
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
