@@ -1,7 +1,7 @@
 """Many callers, one batch: knows neither HTTP nor images.
 
-An idle batcher waits for nothing. While one batch runs, the next one gathers, up to half a batch or
-a short time where other lanes are idle. The queue is bounded and refuses at once; whoever gave up
+An idle batcher waits for nothing. While one batch runs, the next one gathers, up to two items or a
+short time where other lanes are idle. The queue is bounded and refuses at once; whoever gave up
 waiting, or ran out of time, costs no inference; an error reaches the one item that caused it and
 not its batch-mates; what a lane that closed had in work is answered by another one.
 """
@@ -21,8 +21,10 @@ from typing import Generic, TypeVar
 
 from app.errors import DeadlineExceeded, Overloaded, ShuttingDown
 
-GATHER_SECONDS = 0.02
-"""How long items are left to the lanes that are at work, while others are idle."""
+GATHER_SECONDS = 0.006
+GATHER_ITEMS = 2
+"""How long items are left to the lanes that are at work while others are idle, and up to how many:
+each of two takes a quarter less of the processor than one alone, and more would be waited for."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -84,7 +86,7 @@ class Batcher(Generic[Item, Result]):
         self._max_queue = max_queue
         self._on_batch = on_batch
         self._queue: deque[_Waiting[Item, Result]] = deque()
-        self._enough = math.ceil(max_batch / 2)
+        self._enough = min(GATHER_ITEMS, max_batch)
         self._idle: dict[int, asyncio.Future[None]] = {}
         self._waking = 0  # lanes that were idle and have not taken their share yet
         self._lanes = itertools.count()
@@ -102,7 +104,7 @@ class Batcher(Generic[Item, Result]):
         """Let one more lane run batches, one at a time, until it raises LaneClosed.
 
         While there is one that is not spare, the others, and this process's own, leave the items
-        to it until half a batch of them waits; after GATHER_SECONDS this process takes them.
+        to it until GATHER_ITEMS of them wait; after GATHER_SECONDS this process takes them.
 
         Args:
             lane: as `run` above.

@@ -306,7 +306,7 @@ def test_this_process_leaves_items_to_another_lane_but_those_meant_for_it(run) -
     run(scenario)
 
 
-def test_while_a_lane_is_at_work_half_a_batch_gathers_for_the_others(run, monkeypatch) -> None:
+def test_while_a_lane_is_at_work_two_items_gather_for_the_others(run, monkeypatch) -> None:
     monkeypatch.setattr("app.batching.GATHER_SECONDS", 60.0)
 
     async def scenario(batcher, double) -> None:
@@ -319,7 +319,7 @@ def test_while_a_lane_is_at_work_half_a_batch_gathers_for_the_others(run, monkey
         first = await waiting(batcher, 0)
         tasks = await waiting(batcher, 1)
         assert (lane.batches, spare.batches, batcher.queued) == ([[0]], [], 1)
-        tasks += await waiting(batcher, 2)  # two of four: the spare lane before this process's
+        tasks += await waiting(batcher, 2)  # the spare lane before this process's
         assert [(await task).result for task in tasks] == [2, 4]
         assert (spare.batches, double.batches) == ([[1, 2]], [])
         tasks = await waiting(batcher, 3)
