@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from copy import copy
 from importlib.metadata import version
 
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from starlette.routing import BaseRoute
 
+from app.lingering import LingeringMiddleware
 from app.middleware import RequestMiddleware
 from app.problems import add_problem_handlers
 from app.routes import health, model, pages, predict, sagemaker
@@ -57,7 +61,19 @@ def create_app(
         docs_url=None,
         redoc_url=None,
     )
+    app.openapi()  # made now, and kept: it would describe HEAD as an operation of its own
+    app.router.routes[:] = map(_with_head, app.routes)
     app.state.service = service
     app.add_middleware(RequestMiddleware, metrics=service.metrics)
+    app.add_middleware(LingeringMiddleware)  # around it: its log tells when the answer was sent
     add_problem_handlers(app, service.metrics)
     return app
+
+
+def _with_head(route: BaseRoute) -> BaseRoute:
+    """A route that takes HEAD where it takes GET: many monitors and load balancers ask by it."""
+    if not isinstance(route, APIRoute) or "GET" not in route.methods:
+        return route
+    both = copy(route)  # its router is shared by all apps
+    both.methods = {"GET", "HEAD"}
+    return both
