@@ -7,12 +7,14 @@ import contextlib
 import gc
 import logging
 import os
+import resource
 import signal
 import socket
 import sys
 
 import uvicorn
 
+from app.http1 import Http1Protocol
 from app.logs import configure_logging
 from app.main import create_app
 from app.settings import (
@@ -23,6 +25,9 @@ from app.settings import (
     load_settings,
     unknown_variables,
 )
+
+MAX_FILES = 65_536
+"""As many connections at most; a system's own limit may be without end."""
 
 _log = logging.getLogger("app")
 
@@ -51,6 +56,7 @@ def main() -> int:
     configure_logging(settings.log_format, settings.log_level)
     for name in unknown_variables(os.environ):
         _log.warning("%s is not a setting and has no effect; see python -m app --help", name)
+    _allow_connections()
     try:
         listener = _listen(settings)
     except (OSError, UnicodeError) as error:
@@ -78,6 +84,7 @@ def _serve(settings: Settings, listener: socket.socket, endpoint: bool) -> int:
     server = uvicorn.Server(
         uvicorn.Config(
             app,
+            http=Http1Protocol,
             log_config=None,
             access_log=False,
             server_header=False,
@@ -97,6 +104,14 @@ def _serve(settings: Settings, listener: socket.socket, endpoint: bool) -> int:
         return _fail(f"cannot serve the model: {failures[0]}", 1)
     _log.info("stopped")
     return 0
+
+
+def _allow_connections() -> None:
+    """Let as many be open as the system allows: a shell's usual limit is 1,024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = MAX_FILES if hard == resource.RLIM_INFINITY else min(hard, MAX_FILES)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def _listen(settings: Settings) -> socket.socket:

@@ -24,6 +24,7 @@ from PIL import Image
 
 from app.artifact import BACKGROUNDS, Artifact, open_artifact
 from app.engines import Explanation, Pixels, Scores
+from app.http1 import Http1Protocol
 from app.main import create_app
 from app.predictors.local import LocalPredictor
 from app.service import Load, load_predictor
@@ -158,7 +159,8 @@ def running(
     listener = socket.create_server(("127.0.0.1", 0))
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     app = create_app(values, load=load, endpoint=endpoint)
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=10))
+    config = uvicorn.Config(app, http=Http1Protocol, log_config=None, timeout_graceful_shutdown=10)
+    server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     try:

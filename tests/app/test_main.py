@@ -1,6 +1,8 @@
 """The process: `python -m app` as an operator starts it."""
 
 import os
+import re
+import resource
 import signal
 import socket
 import subprocess
@@ -88,6 +90,21 @@ def test_it_serves_until_sigterm(artifact: Artifact, tmp_path: Path) -> None:
     assert "GARMENT_TYPO is not a setting" in errors
     assert '"message": "stopped"' in errors.splitlines()[-1]
     assert "Traceback" not in errors
+
+
+def test_it_takes_as_many_connections_as_the_system_allows() -> None:
+    """1,024 of them, a shell's limit, would shut out all others, health checks too."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    limit = {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (512, hard))}
+    with subprocess.Popen(**command(GARMENT_PORT="0"), **limit) as process:
+        try:
+            line = next(line for line in process.stderr if "listening" in line)
+            limits = Path(f"/proc/{process.pid}/limits").read_text()
+        finally:
+            process.kill()
+    assert line
+    [soft] = re.findall(r"^Max open files +(\d+)", limits, re.M)
+    assert int(soft) == min(hard, 65_536)
 
 
 @pytest.mark.slow
