@@ -107,13 +107,16 @@ def test_it_keeps_its_memory_limit(service: Container) -> None:
     head = f"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Length: {size}\r\n\r\n".encode()
     refused = 0
     with contextlib.ExitStack() as stack:
+        clients = []
         for _ in range(120):
-            slow = stack.enter_context(socket.create_connection((url.host, url.port), timeout=10))
+            client = socket.create_connection((url.host, url.port), timeout=10)
+            clients.append(stack.enter_context(client))
             with contextlib.suppress(OSError):  # it is refused while it is sent
-                slow.sendall(head + bytes(size - 1))
-            slow.settimeout(0.1)
+                client.sendall(head + bytes(size - 1))
+        for client in clients[-90:]:  # the first ones wait for their last byte
+            client.settimeout(2)
             with contextlib.suppress(OSError):
-                refused += b"overloaded" in slow.recv(4096)
+                refused += b"overloaded" in client.recv(4096)
         assert refused > 60
         assert post_sample(service.client).is_success
     assert not inspect(service.id)["State"]["OOMKilled"]
