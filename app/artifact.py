@@ -245,28 +245,36 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def open_artifact(path: Path, expected_sha256: str | None = None) -> Artifact:
+def open_artifact(
+    path: Path, expected_sha256: str | None = None, name: str | None = None
+) -> Artifact:
     """Read and verify the artifact at `path` without running any of it.
+
+    Args:
+        path: of the file.
+        expected_sha256: what its SHA-256 has to be.
+        name: what errors call it, if not by its path.
 
     Raises:
         ArtifactError: the file is missing, is no artifact, or its SHA-256 is another one.
     """
+    name = name or str(path)
     try:
         sha256 = sha256_of(path)
         if expected_sha256 is not None and sha256 != expected_sha256:
             raise ArtifactError(
-                f"{path}: its SHA-256 is {sha256}, expected {expected_sha256}; fetch it again"
+                f"{name}: its SHA-256 is {sha256}, expected {expected_sha256}; fetch it again"
             )
         with zipfile.ZipFile(path) as archive:
-            card = ModelCard.model_validate_json(_extra_file(archive, CARD_FILE))
-            golden = _GoldenFile.model_validate_json(_extra_file(archive, GOLDEN_FILE)).images
+            card = ModelCard.model_validate_json(_extra_file(archive, CARD_FILE, name))
+            golden_file = _GoldenFile.model_validate_json(_extra_file(archive, GOLDEN_FILE, name))
             layers = _found(archive, RANGES_FILE)
             ranges = _RangesFile.model_validate_json(layers).layers if layers is not None else None
     except (OSError, zipfile.BadZipFile) as error:
-        raise ArtifactError(f"{path}: cannot be read as an artifact: {error}") from error
+        raise ArtifactError(f"{name}: cannot be read as an artifact: {error}") from error
     except ValidationError as error:
-        raise ArtifactError(f"{path}: not an artifact of this version: {error}") from error
-    return Artifact(path=path, sha256=sha256, card=card, golden=golden, ranges=ranges)
+        raise ArtifactError(f"{name}: not an artifact of this version: {error}") from error
+    return Artifact(path=path, sha256=sha256, card=card, golden=golden_file.images, ranges=ranges)
 
 
 def load_module(path: Path, precision: Precision) -> torch.jit.ScriptModule:
@@ -289,10 +297,10 @@ def load_module(path: Path, precision: Precision) -> torch.jit.ScriptModule:
     return frozen
 
 
-def _extra_file(archive: zipfile.ZipFile, name: str) -> bytes:
-    content = _found(archive, name)
+def _extra_file(archive: zipfile.ZipFile, file: str, name: str) -> bytes:
+    content = _found(archive, file)
     if content is None:
-        raise ArtifactError(f"{archive.filename}: holds no {name}, so it is not an artifact")
+        raise ArtifactError(f"{name}: holds no {file}, so it is not an artifact")
     return content
 
 

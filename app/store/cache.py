@@ -83,13 +83,15 @@ class ArtifactCache:
         except OSError as error:
             raise disk_error(error, self.folder) from error
 
-    def keep(self, partial: Path, sha256: str) -> Artifact:
+    def keep(self, partial: Path, sha256: str, source: str) -> Artifact:
         """Move a verified file to its place; a copy that another process put there is replaced.
+
+        Errors name `source`, where it comes from: the partial file is gone by then.
 
         Raises:
             ArtifactError: the file is no artifact.
         """
-        artifact = open_artifact(partial, sha256)
+        artifact = open_artifact(partial, sha256, source)
         path = self.folder / sha256 / MODEL_FILE
         path.parent.mkdir(exist_ok=True)
         # NamedTemporaryFile makes it readable by its owner only; an artifact is no secret.

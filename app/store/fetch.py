@@ -103,7 +103,7 @@ def _from_disk(path: Path, cache: ArtifactCache) -> Artifact:
         with path.open("rb") as file, cache.partial() as partial:
             sha256 = transfer.extract(file, partial, str(path))
             _check(sha256, manifest, str(path))
-            return cache.keep(partial, sha256)
+            return cache.keep(partial, sha256, str(path))
     artifact = open_artifact(path)
     _check(artifact.sha256, manifest, str(path))
     return artifact
@@ -191,7 +191,7 @@ def _download(
         with cache.partial() as partial:
             sha256 = copy(remote, partial, str(location))
             _check(sha256, manifest, str(location))
-            artifact = cache.keep(partial, sha256)
+            artifact = cache.keep(partial, sha256, str(location))
         cache.remember(reference, artifact.sha256, remote.tag)
     logger.info("%s: fetched version %s, SHA-256 %s", location, artifact.card.version, sha256)
     return artifact
