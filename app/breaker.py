@@ -36,6 +36,11 @@ class CircuitBreaker:
         """Whether calls are refused at the moment."""
         return self._left() > 0
 
+    @property
+    def is_failing(self) -> bool:
+        """Whether no call has succeeded since it opened; one is let through at times."""
+        return self._failures >= self._limit
+
     @contextmanager
     def call(self, counts: Callable[[Exception], bool]) -> Iterator[None]:
         """Around a call; of what it raises, only what `counts` says is a failure.
@@ -44,7 +49,7 @@ class CircuitBreaker:
             CircuitOpen: it is not to be called now.
         """
         left = self._left()
-        half_open = self._failures >= self._limit
+        half_open = self.is_failing
         if left > 0 or (half_open and self._trying):
             raise CircuitOpen(max(left, 1.0))
         self._trying = half_open
@@ -53,7 +58,7 @@ class CircuitBreaker:
         except Exception as error:
             if counts(error):
                 self._failures += 1
-                if self._failures >= self._limit:
+                if self.is_failing:
                     self._opened = self._clock()
             raise
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import random
 import time
@@ -26,6 +27,8 @@ from app.threads import run_in
 BACKOFF_SECONDS = 0.1
 """Before the second attempt at most; twice as much before each further one."""
 
+_log = logging.getLogger(__name__)
+
 T = TypeVar("T")
 
 
@@ -33,8 +36,10 @@ class Caller:
     """Calls one endpoint, from as many threads as there are connections."""
 
     def __init__(self, settings: Settings, metrics: Metrics) -> None:
+        self._settings = settings
         self._attempts = settings.endpoint_attempts
         self._metrics = metrics
+        self._told_failing = False
         self._breaker = CircuitBreaker(settings.endpoint_failures, settings.endpoint_pause_seconds)
         self._pool = ThreadPoolExecutor(settings.endpoint_connections, thread_name_prefix="call")
 
@@ -51,20 +56,43 @@ class Caller:
         """What `work` gives by `end` (seconds of `time.perf_counter`), tried several times.
 
         Raises:
-            ServiceError: it could not be had; the last attempt's error.
+            ServiceError: it could not be had; the last error that the endpoint caused.
         """
+        earlier: Failure | None = None
         for attempt in range(1, self._attempts + 1):
             try:
-                return await self._attempt(work, end)
+                found = await self._attempt(work, end)
             except Failure as failure:
+                self._tell(failure.error.detail)
+                if earlier is not None and isinstance(failure.__cause__, CircuitOpen):
+                    raise earlier.error from earlier  # which has opened it
                 # Full jitter: callers that failed together do not come back together.
                 pause = random.uniform(0, BACKOFF_SECONDS * 2 ** (attempt - 1))  # noqa: S311
                 self._metrics.endpoint_failures.labels(failure.error.code).inc()
                 last = attempt == self._attempts or time.perf_counter() + pause >= end
                 if last or not failure.again:
                     raise failure.error from failure
+                earlier = failure
                 await asyncio.sleep(pause)
+            else:
+                self._tell("")
+                return found
         raise AssertionError("there is one attempt at least")
+
+    def _tell(self, why: str) -> None:
+        """Log when the endpoint begins to be left alone, and when it answers again."""
+        failing = self._breaker.is_failing
+        if failing == self._told_failing:
+            return
+        self._told_failing = failing
+        name, settings = self._settings.endpoint_name, self._settings
+        if failing:
+            _log.warning(
+                "the endpoint %s failed %d times in a row, and is tried every %g s only: %s",
+                *(name, settings.endpoint_failures, settings.endpoint_pause_seconds, why),
+            )
+        else:
+            _log.info("the endpoint %s answers again", name)
 
     async def _attempt(self, work: Callable[[], T], end: float) -> T:
         begun = False

@@ -69,7 +69,7 @@ class Service:
             NotReady: it is not there yet.
         """
         if self._predictor is None:
-            raise NotReady("The model is being loaded and checked. Try again in a moment.")
+            raise NotReady(self._awaited)
         return self._predictor
 
     def receive(self) -> AbstractContextManager[Received]:
@@ -110,6 +110,16 @@ class Service:
             _log.warning(
                 "GARMENT_RELOAD_SECONDS has no effect on a proxy: it follows its endpoint's model"
             )
+
+    @property
+    def _awaited(self) -> str:
+        """What is waited for at the start, for a caller."""
+        if self.settings.backend == "sagemaker":
+            return (
+                f"The endpoint {self.settings.endpoint_name} is not in service yet, or does not "
+                "say which model it has; the log tells what it answers."
+            )
+        return "The model is being loaded and checked. Try again in a moment."
 
     @property
     def _source(self) -> str:

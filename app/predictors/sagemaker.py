@@ -118,7 +118,7 @@ class SageMakerPredictor:
         invoke = functools.partial(self._endpoint.invoke, prepared.payload, "image/png", attributes)
         invoked = await self._caller.patiently(invoke, end)
         called = time.perf_counter()
-        said = _parsed(invoked)
+        said = _parsed(invoked, self._endpoint.name)
         self._answered_by = said.model.sha256
         reasons = {reason for reason in said.review_reasons if reason not in OF_THE_UPLOAD}
         return Answer(
@@ -194,13 +194,13 @@ def _describe(endpoint: Endpoint) -> LoadedModel:
     return LoadedModel(said.card, said.sha256, said.engine, said.precision)
 
 
-def _parsed(invoked: Invoked) -> Prediction:
+def _parsed(invoked: Invoked, endpoint: str) -> Prediction:
     try:
         said: Prediction = adapter(Prediction).validate_json(invoked.body)
     except ValidationError as error:
-        raise _no_answer("this one") from error
+        raise _no_answer(endpoint) from error
     if {row.class_id for row in said.probabilities} != set(range(len(CATEGORIES))):
-        raise _no_answer("this one")
+        raise _no_answer(endpoint)
     return said
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import time
 from collections.abc import Awaitable, Callable
 
@@ -17,12 +18,14 @@ from app.errors import (
     EndpointFailed,
     EndpointThrottled,
     EndpointTimeout,
+    EndpointUnavailable,
     NotReady,
 )
 from app.predictors import LoadedModel
 from app.predictors import sagemaker as proxy
 from app.predictors.sagemaker import FAILED_POLLS, SageMakerPredictor
 from app.schemas import ModelDescription
+from app.service import Service
 from app.telemetry import Metrics
 from tests.app.conftest import encode, photo, settings
 
@@ -158,10 +161,61 @@ def test_an_answer_of_another_container_is_told(watched, client, body) -> None:
 
     async def scenario(endpoint, predictor, metrics) -> None:
         endpoint.invoke = lambda *_: Invoked(body, "one")
-        with pytest.raises(EndpointFailed, match="it runs another container"):
+        with pytest.raises(EndpointFailed, match=r"^The endpoint garments answered, and not as"):
             await predictor.predict(encode(photo(), "PNG"))
 
     watched(scenario)
+
+
+def test_what_is_waited_for_at_the_start_is_told() -> None:
+    with pytest.raises(NotReady, match="The endpoint garments is not in service yet"):
+        _ = Service(PROXY, lambda _: None).predictor
+
+
+def test_that_it_is_left_alone_is_logged_once_and_callers_hear_why(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    values = settings(
+        backend="sagemaker",
+        endpoint_name="garments",
+        endpoint_attempts=4,
+        endpoint_failures=2,
+        endpoint_pause_seconds=0.3,
+    )
+
+    def fail() -> None:
+        raise Failure(EndpointFailed("its container fails"), again=True)
+
+    async def main() -> None:
+        caller = Caller(values, Metrics())
+
+        def call(work: Callable[[], None]) -> Awaitable[None]:
+            return caller.patiently(work, time.perf_counter() + 10)
+
+        with pytest.raises(
+            EndpointFailed, match="its container fails"
+        ):  # not that it is left alone
+            await call(fail)
+        with pytest.raises(EndpointUnavailable, match="left alone"):
+            await call(fail)
+        await asyncio.sleep(0.4)
+        with pytest.raises(EndpointFailed):  # the one try in between
+            await call(fail)
+        await asyncio.sleep(0.4)
+        await call(lambda: None)
+        caller.close()
+
+    asyncio.run(main())
+    told = [(record.levelname, record.getMessage()) for record in caplog.records]
+    assert told == [
+        (
+            "WARNING",
+            "the endpoint garments failed 2 times in a row, and is tried every 0.3 s only: "
+            "its container fails",
+        ),
+        ("INFO", "the endpoint garments answers again"),
+    ]
 
 
 def test_waiting_for_a_free_connection_is_no_failure_of_the_endpoint() -> None:
