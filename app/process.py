@@ -52,7 +52,9 @@ def main() -> int:
     try:
         settings = load_settings(endpoint_defaults(os.environ) if endpoint else None)
     except SettingsError as error:
-        return _fail(f"{error} (python -m app --help lists the settings)", 2)
+        # How to log is a setting, too.
+        print(f"error: {error} (python -m app --help lists the settings)", file=sys.stderr)
+        return 2
     configure_logging(settings.log_format, settings.log_level)
     for name in unknown_variables(os.environ):
         _log.warning("%s is not a setting and has no effect; see python -m app --help", name)
@@ -61,10 +63,9 @@ def main() -> int:
         listener = _listen(settings)
     except (OSError, UnicodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "No name of a host"
-        return _fail(
+        return _give_up(
             f"cannot listen on {settings.host} port {settings.port}: {reason}. "
-            "Set GARMENT_PORT or GARMENT_HOST to another one.",
-            1,
+            "Set GARMENT_PORT or GARMENT_HOST to another one."
         )
     return _serve(settings, listener, endpoint)
 
@@ -101,7 +102,7 @@ def _serve(settings: Settings, listener: socket.socket, endpoint: bool) -> int:
     with contextlib.suppress(KeyboardInterrupt):
         server.run(sockets=[listener])
     if failures:
-        return _fail(f"cannot serve the model: {failures[0]}", 1)
+        return _give_up(f"cannot serve the model: {failures[0]}")
     _log.info("stopped")
     return 0
 
@@ -125,6 +126,6 @@ def _listen(settings: Settings) -> socket.socket:
     return listener
 
 
-def _fail(reason: str, status: int) -> int:
-    print(f"error: {reason}", file=sys.stderr)
-    return status
+def _give_up(reason: str) -> int:
+    _log.critical("%s", reason)
+    return 1

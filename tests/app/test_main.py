@@ -1,5 +1,6 @@
 """The process: `python -m app` as an operator starts it."""
 
+import json
 import os
 import re
 import resource
@@ -60,9 +61,10 @@ def test_a_host_that_no_name_can_be() -> None:
 def test_a_model_that_is_not_there(tmp_path: Path) -> None:
     status, errors = run(GARMENT_MODEL=str(tmp_path / "no.pt"), GARMENT_PORT="0")
     assert status == 1
-    last = errors.splitlines()[-1]
-    assert last.startswith("error: cannot serve the model: ")
-    assert "no.pt" in last
+    last = json.loads(errors.splitlines()[-1])  # every line can be read by who collects them
+    assert last["level"] == "critical"
+    assert last["message"].startswith("cannot serve the model: ")
+    assert "no.pt" in last["message"]
     assert "Traceback" not in errors
 
 
