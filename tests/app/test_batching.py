@@ -365,6 +365,23 @@ def test_what_a_lane_that_closed_had_in_work_is_answered_by_another(run) -> None
     run(scenario)
 
 
+def test_what_a_closed_lane_had_in_work_comes_before_what_has_come_since(run) -> None:
+    async def scenario(batcher, double) -> None:
+        lane = Lane()
+        lane.closes = True
+        first = await hold(batcher, double)
+        serving = asyncio.create_task(batcher.serve(lane))
+        early = await waiting(batcher, 1, 2)
+        late = await waiting(batcher, 3, 4, 5)
+        lane.may_answer.set()
+        assert await serving is True
+        double.gate.set()
+        await asyncio.gather(first, *early, *late)
+        assert (lane.batches, double.batches) == ([[1, 2]], [[0], [1, 2, 3, 4], [5]])
+
+    run(scenario)
+
+
 def test_a_lane_that_closes_last_loses_nothing() -> None:
     async def main() -> None:
         double, lane = Doubler(), Lane()

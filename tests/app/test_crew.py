@@ -22,7 +22,7 @@ from app.engines.loading import load_engine
 from app.errors import CorruptImage, EmptyBody, ImageTooLarge, UnsupportedFormat
 from app.images import LargeImage
 from app.predictors import crew
-from app.predictors.crew import Worker
+from app.predictors.crew import Crew, Worker
 from app.predictors.judging import Judged, judge, prepare
 from app.predictors.messages import Job
 from app.telemetry import Metrics
@@ -252,6 +252,33 @@ def test_without_a_worker_the_service_answers(
         assert server.client.get("/health/ready").status_code == 200
         assert len(post_all(server, photos(10))) == 10
         assert metric(server.client, "garment_worker_processes") == 0
+
+
+def test_a_worker_that_always_ends_is_started_ever_less_often(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(crew, "PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(crew, "MAX_PAUSE_SECONDS", 0.05)
+    pauses: list[float] = []
+    sleep = asyncio.sleep
+
+    async def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        await sleep(seconds)
+
+    async def main() -> None:
+        monkeypatch.setattr(crew.asyncio, "sleep", pause)
+        monkeypatch.setattr(crew.Worker, "start", cannot_start)
+        members = Crew(1, None, None, 1.0, Metrics())
+        while len(pauses) < 5:
+            await sleep(0.01)
+        await members.close()
+
+    async def cannot_start(*_: object) -> Worker:
+        raise OSError("no memory")
+
+    asyncio.run(main())
+    assert pauses[:5] == [0.01, 0.02, 0.04, 0.05, 0.05]
 
 
 def test_workers_end_with_a_process_that_is_killed(artifact: Artifact) -> None:

@@ -12,7 +12,7 @@ import shutil
 import threading
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -21,11 +21,11 @@ import httpx
 import pytest
 
 from app import reload
-from app.artifact import Artifact, open_artifact
+from app.artifact import Artifact, Latest, Manifest, open_artifact, sha256_of
 from app.images import decode
 from app.predictors import Predictor, PredictorError, judging
 from app.predictors.local import LocalPredictor
-from app.service import Service
+from app.service import Service, load_predictor
 from app.settings import Settings
 from app.telemetry import Metrics
 from tests.app.conftest import (
@@ -115,6 +115,34 @@ def test_another_model_takes_over_and_no_request_fails(
     (line,) = [one for one in client.get("/metrics").text.splitlines() if "_model_info{" in one]
     assert f'sha256="{sha256}",version="{SECOND}"' in line
     assert (reloads(client, "ok"), reloads(client, "failed")) == (1, 0)
+
+
+def test_the_very_file_that_was_verified_is_loaded(second: Path, tmp_path: Path) -> None:
+    """And not whatever latest.json names by then."""
+    for number in ("1", "2"):
+        folder = tmp_path / number
+        folder.mkdir()
+        other_version(second, number, folder / "model.pt")
+        size, sha256 = (folder / "model.pt").stat().st_size, sha256_of(folder / "model.pt")
+        manifest = Manifest(version=number, sha256=sha256, bytes=size)
+        (folder / "manifest.json").write_text(manifest.model_dump_json())
+
+    def name(number: str) -> None:
+        latest = Latest(version=number, manifest=f"{number}/manifest.json")
+        (tmp_path / "new").write_text(latest.model_dump_json())
+        (tmp_path / "new").replace(tmp_path / "latest.json")
+
+    loaded: list[str] = []
+
+    def load(values: Settings, metrics: Metrics) -> Awaitable[Predictor]:
+        loaded.append(values.model)
+        return load_predictor(values, metrics)
+
+    name("1")
+    with running(looking(tmp_path / "latest.json"), load) as server:
+        name("2")
+        until(lambda: version(server.client) == "2")
+    assert loaded == [str(tmp_path / "latest.json"), str(tmp_path / "2" / "model.pt")]
 
 
 def test_the_same_bytes_are_not_loaded_again(
