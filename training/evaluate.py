@@ -1,10 +1,10 @@
 """Measure an artifact on prepared data: how often it is right, where it errs, how sure it is.
 
 Each source is measured by itself, and is named as its folder. Prints a table of the sources and
-one of the categories of each, and writes evaluation.json, evaluation.html (one file with all
-pictures, for any browser; `publish --report` keeps it with the artifact) and the drawings in a
-folder per source. A source of other things alone gets a line, and no place in the report. Exit
-status 1 when an accuracy is below --require-accuracy.
+one of the categories of each, and writes evaluation.json (with every mistake),
+evaluation.html (one file with all pictures, for any browser; `publish --report` keeps it with the
+artifact) and the drawings in a folder per source. A source of other things alone gets a line, and
+no place in the report. Exit status 1 when an accuracy is below --require-accuracy.
 
     python -m training evaluate runs/first/model.pt --data data/fashion-mnist
     python -m training evaluate runs/mix/model.pt --data data/fashion-mnist --data data/home

@@ -70,8 +70,8 @@ class Evaluation(_Frozen):
 
     All but the last of them are on garments. `backgrounds` counts garments. `ece_by_chance` is
     what a model whose confidences are right would have on as many images. `garments_refused` is
-    null when the model cannot tell garments from the `other_images`. Examples: the surest wrong
-    answers, other things that are taken most surely for garments, and garments that are not.
+    null when the model cannot tell garments from the `other_images`. Examples are all wrong
+    answers, all other things taken for garments and all garments refused, the surest first.
     """
 
     source: str
@@ -124,9 +124,7 @@ def one_split_of(folders: Sequence[Path], split: str) -> dict[str, Path]:
     return dict(zip(names, (split_path(folder, split) for folder in folders), strict=True))
 
 
-def measure(
-    artifact: Artifact, source: str, split: Split, predictions: Predictions, *, examples: int = 24
-) -> Evaluation:
+def measure(artifact: Artifact, source: str, split: Split, predictions: Predictions) -> Evaluation:
     """All figures of predictions.
 
     Args:
@@ -134,7 +132,6 @@ def measure(
         source: the name of what it predicted.
         split: what it predicted, in the same order.
         predictions: what it answered.
-        examples: how many images of each kind are listed, at most.
 
     Raises:
         DataError: there is no image of the ten categories, or an answer is not a number.
@@ -150,13 +147,13 @@ def measure(
     first, confidence = known.probabilities.argmax(axis=1), known.probabilities.max(axis=1)
     bins = reliability(known.probabilities, truth)
     rejected = metrics.is_rejected(answers, limits)
-    wrong = metrics.worst_mistakes(answers.probabilities, labels, examples)
+    wrong = metrics.worst_mistakes(answers.probabilities, labels)
     rejects = artifact.card.can_reject
     refused = int((rejected & ours).sum()) if rejects else None
     most_garment = np.argsort(-answers.garment, kind="stable")
 
-    def shown(rows: Integers | list[int]) -> list[Example]:
-        return [_example(int(row), split, predictions) for row in rows[:examples]]
+    def listed(rows: Integers | list[int]) -> list[Example]:
+        return [_example(int(row), split, predictions) for row in rows]
 
     return Evaluation(
         source=source,
@@ -175,9 +172,9 @@ def measure(
         set_sizes=set_sizes(metrics.conformal_sets(known, limits), truth),
         garments_refused=refused,
         other_images=int((~ours).sum()),
-        mistakes=shown([mistake.index for mistake in wrong]),
-        others_accepted=shown(most_garment[(~ours & ~rejected)[most_garment]] if rejects else []),
-        refused_garments=shown(most_garment[::-1][(ours & rejected)[most_garment[::-1]]]),
+        mistakes=listed([mistake.index for mistake in wrong]),
+        others_accepted=listed(most_garment[(~ours & ~rejected)[most_garment]] if rejects else []),
+        refused_garments=listed(most_garment[::-1][(ours & rejected)[most_garment[::-1]]]),
     )
 
 

@@ -251,12 +251,12 @@ def per_class(answers: Integers, labels: Integers) -> list[ClassFigures]:
     ]
 
 
-def worst_mistakes(probabilities: Floats, labels: Integers, limit: int) -> list[Mistake]:
-    """The wrong answers given with the highest confidence, highest first; `other` has none."""
+def worst_mistakes(probabilities: Floats, labels: Integers) -> list[Mistake]:
+    """The wrong answers, those of the highest confidence first; `other` has none."""
     answers = probabilities.argmax(axis=1)
     confidence = probabilities.max(axis=1)
     wrong = np.flatnonzero((answers != labels) & (labels < len(CATEGORIES)))
-    order = wrong[np.argsort(-confidence[wrong], kind="stable")][:limit]
+    order = wrong[np.argsort(-confidence[wrong], kind="stable")]
     return [
         Mistake(
             index=int(row),

@@ -181,6 +181,27 @@ def test_the_report_is_one_file_with_everything_in_it(both) -> None:
                 assert min(picture.size) > 200
 
 
+def test_all_mistakes_are_listed_and_some_are_shown(evaluate, read, shop, tmp_path) -> None:
+    test = shop / "test"
+    for index in range(30):
+        add_grey_image(test, "Shirt", f"bag{index:02}.png", level_of(CATEGORIES.index("Bag")))
+        add_grey_image(test, "other", f"coat{index:02}.png", level_of(CATEGORIES.index("Coat")))
+        add_grey_image(test, "Dress", f"white{index:02}.png", 255)
+
+    assert evaluate(save_grey_model(tmp_path / "model.pt", rejects=True), shop) == 0
+
+    [told] = read()
+    bags = {f"Shirt/bag{index:02}.png" for index in range(30)}
+    assert bags <= {one.file for one in told.mistakes}
+    assert len(told.mistakes) == round((1 - told.figures.accuracy) * told.figures.images)
+    assert len(told.others_accepted) == 30
+    assert len(told.refused_garments) == told.garments_refused == 30
+    page = (tmp_path / "out" / "evaluation.html").read_text()
+    assert page.count("evaluation.json has all") == 3
+    assert page.count("Shown: 24 of 30; evaluation.json has all.") == 2
+    assert page.count("data:image/webp;base64,") == 3 * 24
+
+
 def test_no_picture_of_an_earlier_run_is_left(evaluate, model, home, tmp_path) -> None:
     left = tmp_path / "out" / "home" / "roc.png"
     left.parent.mkdir(parents=True)

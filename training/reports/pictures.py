@@ -18,6 +18,9 @@ from training.reports import certainty_plots, plots
 DRAWINGS = ("confusion_matrix", "reliability", "set_sizes", "acceptance", "roc", "garment")
 """Names of all that may be drawn; the last two only of a model that can reject."""
 
+PHOTOS_SHOWN = 24
+"""Of the examples of one kind."""
+
 
 @dataclass(frozen=True)
 class Pictures:
@@ -52,8 +55,9 @@ def draw(
         if figures.other is not None:
             rates = roc(answers.garment, labels)
             drawings["roc"] = certainty_plots.roc(rates, figures.other)
-    examples = (*evaluation.mistakes, *evaluation.others_accepted, *evaluation.refused_garments)
-    photos = {example.index: _webp(split.images[example.index]) for example in examples}
+    kinds = (evaluation.mistakes, evaluation.others_accepted, evaluation.refused_garments)
+    shown = {example.index for examples in kinds for example in examples[:PHOTOS_SHOWN]}
+    photos = {index: _webp(split.images[index]) for index in shown}
     return Pictures(drawings, photos)
 
 

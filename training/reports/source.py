@@ -16,7 +16,7 @@ from training.reports.page import (
     Text,
     with_interval,
 )
-from training.reports.pictures import Pictures
+from training.reports.pictures import PHOTOS_SHOWN, Pictures
 from training.reports.standouts import standouts
 from training.significance import wilson_interval
 from training.wording import percent
@@ -202,8 +202,8 @@ def _mistakes(evaluation: Evaluation, pictures: Pictures) -> list[Block]:
         return [Text("There are none: every answer is right.")]
     return [
         _gallery(
-            f"The {len(evaluation.mistakes)} wrong answers that the model is surest of, as it saw "
-            "the images. Look for labels that are wrong, and for what such images have in common.",
+            "Wrong answers, those that the model is surest of first, as it saw the images. Look "
+            "for labels that are wrong, and for what such images have in common.",
             evaluation.mistakes,
             pictures,
             lambda one: [one.truth, f"taken for {one.answer}", f"{percent(one.confidence)} sure"],
@@ -217,7 +217,8 @@ def _gallery(
     pictures: Pictures,
     lines: Callable[[Example], list[str]],
 ) -> Gallery:
+    shown = examples[:PHOTOS_SHOWN]
     return Gallery(
-        caption,
-        [Photo(pictures.photos[one.index], [*lines(one), one.file]) for one in examples],
+        f"{caption} Shown: {len(shown)} of {len(examples):,}; evaluation.json has all.",
+        [Photo(pictures.photos[one.index], [*lines(one), one.file]) for one in shown],
     )
