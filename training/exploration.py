@@ -7,6 +7,7 @@ from collections import Counter
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from app.artifact import CATEGORIES
 from training.survey import BLANK_CONTRAST, Survey
 
 
@@ -25,12 +26,13 @@ class Spread(_Frozen):
 class SplitFacts(_Frozen):
     """One split; all but `counts` is over the `looked_at` images.
 
-    `brightness` (mean grey level of an image) and its deviation are of 0 to 255, channel figures
-    of 0 to 1, `aspect` is width by height.
+    `garments` counts those of the ten categories. `brightness` (mean grey level of an image) and
+    its deviation are of 0 to 255, channel figures of 0 to 1, `aspect` is width by height.
     """
 
     counts: dict[str, int]
     looked_at: int
+    garments: int
     damaged: list[str]
     blank: list[str]
     formats: dict[str, int]
@@ -45,7 +47,10 @@ class SplitFacts(_Frozen):
 
 
 class Duplicate(_Frozen):
-    """Two files that are all but the same; classes are those of their folders."""
+    """Two files that are all but the same; classes are those of their folders.
+
+    Both may lie in one split where their classes differ.
+    """
 
     first_split: str
     first_file: str
@@ -71,6 +76,7 @@ def split_facts(survey: Survey) -> SplitFacts:
     return SplitFacts(
         counts=survey.counts,
         looked_at=len(survey.files),
+        garments=int((survey.labels < len(CATEGORIES)).sum()),
         damaged=survey.damaged,
         blank=[survey.files[index].name for index in blank],
         formats=dict(Counter(survey.formats).most_common()),

@@ -1,4 +1,4 @@
-"""Find images of one split that are all but the same as an image of another.
+"""Find images of one set, such as a split or a class, that are all but the same as one of another.
 
 A copy that was saved again, resized or made brighter counts; one that is mirrored or cut out of a
 larger image does not. Each image is a vector of 14 x 14 grey levels, so all pairs are compared by
@@ -38,14 +38,14 @@ class Pair:
 
 
 def near_duplicates(
-    first: NDArray[np.uint8], second: NDArray[np.uint8], name: str = "comparing"
+    first: NDArray[np.uint8], second: NDArray[np.uint8], name: str | None = None
 ) -> list[Pair]:
     """The pairs of near-duplicates, most alike first; at most one for each row of `first`.
 
     Args:
         first: grey thumbnails `[M, 28, 28]`.
         second: grey thumbnails `[N, 28, 28]`.
-        name: what the progress bar says.
+        name: what the progress bar says; without a name there is none.
     """
     if not len(first) or not len(second):
         return []
@@ -53,7 +53,7 @@ def near_duplicates(
     reference = _levels(theirs)
     pairs: list[Pair] = []
     blocks = torch.arange(len(ours)).split(_BLOCK)
-    for rows in tqdm(blocks, name, unit="block", disable=None):
+    for rows in tqdm(blocks, name, unit="block", disable=None if name else True):
         likeness = _levels(ours[rows]) @ reference.T
         values, columns = likeness.topk(min(_NEAREST, len(theirs)), dim=1)
         places, ranks = (values >= CANDIDATE).nonzero(as_tuple=True)

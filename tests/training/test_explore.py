@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +52,10 @@ def test_clean_data_raises_no_warning(
     assert told["splits"]["train"]["formats"] == {"PNG": 40}
     assert told["splits"]["train"]["width"] == {"low": 56, "median": 56, "high": 56}
     assert told["duplicates"] == []
+    assert (
+        "No pairs across splits or of two classes within one."
+        in (tmp_path / "out" / "explore.html").read_text()
+    )
     printed = capsys.readouterr().out
     assert "good: The classes are balanced: 4 images to train on each." in printed
     assert "note: All images are grey." in printed
@@ -84,8 +89,47 @@ def test_a_copy_in_another_split_is_found(
     printed = capsys.readouterr().out
     assert "1 image of test (9.09 %) have a near-duplicate in train" not in printed
     assert "1 image of test (9.09 %) has a near-duplicate in train" in printed
-    assert "1 of these pairs carries two different classes" in printed
+    assert "1 pair of near-duplicates carries two different classes" in printed
     assert "test/Shirt/copy.jpg" in (tmp_path / "out" / "explore.html").read_text()
+
+
+def test_a_copy_in_another_class_of_its_split_is_found(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train = data / "train"
+    write(Image.open(train / "Coat" / "2.png"), train / "Shirt" / "copy.jpg", quality=70)
+    write(Image.open(train / "Bag" / "1.png"), train / "Bag" / "copy.png")  # one label
+    told = explore(data, tmp_path / "out")
+    assert len(told["duplicates"]) == 1
+    pair = told["duplicates"][0]
+    assert (pair["first_split"], pair["first_file"]) == ("train", "Coat/2.png")
+    assert (pair["second_split"], pair["second_file"]) == ("train", "Shirt/copy.jpg")
+    printed = capsys.readouterr().out
+    assert "good: No image of one split is a near-duplicate of one in another." in printed
+    assert "warning: 1 pair of near-duplicates carries two different classes." in printed
+    page = (tmp_path / "out" / "explore.html").read_text()
+    assert "train/Shirt/copy.jpg" in page
+    assert "No pairs" not in page
+    shutil.rmtree(data / "test")
+    assert explore(data, tmp_path / "out")["duplicates"] == [pair]
+    assert "1 pair of near-duplicates carries two different classes." in capsys.readouterr().out
+
+
+def test_what_copies_can_gain_is_a_share_of_the_garments(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for index in range(30):
+        write(blotches(600 + index), data / "test" / "other" / f"{index}.png")
+    write(blotches(600), data / "train" / "other" / "copy.png")
+    explore(data, tmp_path / "out")
+    printed = capsys.readouterr().out
+    assert "note: 1 image of test (2.50 %) has a near-duplicate in train." in printed
+    assert "at most 0.00 points of accuracy on test (0 of its 10 garments)." in printed
+    write(Image.open(data / "test" / "Coat" / "9.png"), data / "train" / "Coat" / "copy.png")
+    explore(data, tmp_path / "out")
+    printed = capsys.readouterr().out
+    assert "warning: 2 images of test (5.00 %) have a near-duplicate in train." in printed
+    assert "at most 10.00 points of accuracy on test (1 of its 10 garments)." in printed
 
 
 def test_damaged_and_blank_images_are_told_and_do_not_stop_it(

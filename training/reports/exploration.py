@@ -31,7 +31,7 @@ def explore_report(
         Fact(
             "Near-duplicates",
             f"{len(exploration.duplicates):,}",
-            "pairs across splits" if len(splits) > 1 else "only one split to look in",
+            f"pairs {_looked_for(exploration)}",
         ),
         Fact("Unreadable", f"{sum(len(entry.damaged) for entry in splits.values()):,}", "files"),
         Fact("Warnings", str(warnings), "see below" if warnings else "nothing stands in the way"),
@@ -48,7 +48,7 @@ def explore_report(
             Section("Samples", _samples(surveys[0])),
             Section("Mean images", _mean_images(surveys[0])),
             Section("Pixels and files", _pixels(exploration, surveys)),
-            Section("Near-duplicates across splits", _duplicates(exploration, surveys)),
+            Section("Near-duplicates", _duplicates(exploration, surveys)),
         ],
         command=command,
     )
@@ -178,11 +178,16 @@ def _triple(values: Sequence[float]) -> str:
     return ", ".join(f"{value:.3f}" for value in values)
 
 
+def _looked_for(exploration: Exploration) -> str:
+    within = "of two classes within one"
+    return f"across splits or {within}" if len(exploration.splits) > 1 else f"{within} split"
+
+
 def _duplicates(
     exploration: Exploration, surveys: Sequence[Survey]
 ) -> list[Picture | Table | Text]:
     if not exploration.duplicates:
-        return [Text("None were found.")]
+        return [Text(f"No pairs {_looked_for(exploration)}.")]
     # Pairs of two classes first: they are the ones to act on.
     shown = sorted(
         exploration.duplicates,
@@ -218,8 +223,8 @@ def _duplicates(
     total = len(exploration.duplicates)
     return [
         Text(
-            f"Pairs whose edges correlate by {VERIFIED} or more. Copies that are mirrored or cut "
-            "out of a larger image are not found."
+            f"Pairs whose edges correlate by {VERIFIED} or more, {_looked_for(exploration)}. "
+            "Copies that are mirrored or cut out of a larger image are not found."
         ),
         Picture(
             plots.captioned(pictures, captions, columns=4),
