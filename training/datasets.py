@@ -34,6 +34,7 @@ FOLDERS: tuple[str, ...] = (*(category.replace("/", "-") for category in CATEGOR
 
 SPLITS = ("train", "valid", "test")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif")
+_HEIC = {".heic", ".heif"}
 PREPARE = "python -m training prepare --help"
 MAX_PIXELS = 100_000_000
 
@@ -59,6 +60,8 @@ class ImageFolder:
     archive: zipfile.ZipFile | None
     unread: list[str] = field(default_factory=list)
     """Files in class folders that are of no kind that is read."""
+    unsorted: list[str] = field(default_factory=list)
+    """Photos beside the class folders."""
 
     @property
     def classes(self) -> list[str]:
@@ -116,28 +119,41 @@ def open_images(path: Path) -> ImageFolder:
         members = [name for name in archive.namelist() if not name.endswith("/")]
     else:
         raise DataError(f"{path} does not exist: expected a folder or a zip of CLASS/NAME images")
-    files, unread = [], []
+    files, unread, unsorted = [], [], []
     for file, member in sorted((PurePosixPath(member), member) for member in members):
-        if len(file.parts) < 2 or is_hidden(file):
+        suffix, alone = file.suffix.lower(), len(file.parts) < 2
+        if is_hidden(file) or (alone and suffix not in (*SUFFIXES, *_HEIC)):
             continue
         refuse_undecodable(path, file.as_posix())
-        if file.suffix.lower() in SUFFIXES:
+        if alone:
+            unsorted.append(file.as_posix())
+        elif suffix in SUFFIXES:
             files.append(ImageFile(file.as_posix(), file.parts[-2], member))
         else:
             unread.append(file.as_posix())
     if not files:
-        instead = f", but {unread_files(unread)}" if unread else ""
+        there = left_out(unread, unsorted)
+        instead = f", but {' and '.join(there)}" if there else ""
         raise DataError(
             f"{path} holds no images{instead}: expected CLASS/NAME.png (or .jpg, .webp, ...)"
         )
-    return ImageFolder(path, files, archive, unread)
+    return ImageFolder(path, files, archive, unread, unsorted)
 
 
-def unread_files(names: list[str]) -> str:
+def left_out(unread: list[str], unsorted: list[str]) -> list[str]:
+    """What of a source is no image in a class folder, a line for each kind."""
+    told = [_unread_files(unread)] if unread else []
+    if unsorted:
+        photos = "1 photo" if len(unsorted) == 1 else f"{len(unsorted):,} photos"
+        told.append(f"{photos} in no class folder (first: {unsorted[0]})")
+    return told
+
+
+def _unread_files(names: list[str]) -> str:
     """How many files of which kinds are not read, and what to do about photos among them."""
     kinds = Counter(PurePosixPath(name).suffix.lower() or "without a suffix" for name in names)
     counts = ", ".join(f"{count:,} {kind}" for kind, count in kinds.most_common())
-    advice = "; convert HEIC photos to JPEG" if {".heic", ".heif"} & kinds.keys() else ""
+    advice = "; convert HEIC photos to JPEG" if _HEIC & kinds.keys() else ""
     return f"{len(names):,} files of kinds that are not read ({counts}){advice}"
 
 

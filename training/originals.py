@@ -55,6 +55,7 @@ class Source:
 
     items: list[Item]
     unread: list[str] = field(default_factory=list)
+    unsorted: list[str] = field(default_factory=list)
     renamed: dict[str, str] = field(default_factory=dict)
     ignored: list[str] = field(default_factory=list)
     """Folders above those of the classes that name no split, where there are several."""
@@ -94,7 +95,7 @@ def list_images(path: Path) -> Source:
     """
     folder = open_images(path)
     ids = class_ids(folder)
-    source = Source([], unread=folder.unread)
+    source = Source([], unread=folder.unread, unsorted=folder.unsorted)
     others = set()
     for file in folder.files:
         above = PurePosixPath(file.name).parts[:-2]

@@ -115,6 +115,7 @@ def prepare(
             corrupt=checked.corrupt,
             duplicates=checked.duplicates,
             unread=found.unread,
+            unsorted=found.unsorted,
             taken_for=found.renamed,
             ignored=found.ignored,
         )

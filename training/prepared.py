@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from training.datasets import unread_files
+from training.datasets import left_out
 from training.originals import Item
 
 
@@ -33,6 +33,8 @@ class Summary:
     corrupt: list[str] = field(default_factory=list)
     duplicates: list[str] = field(default_factory=list)
     unread: list[str] = field(default_factory=list)
+    unsorted: list[str] = field(default_factory=list)
+    """Photos beside the class folders of the source."""
     taken_for: dict[str, str] = field(default_factory=dict)
     """Folders of the source whose names are not those of the splits that they were taken for."""
     ignored: list[str] = field(default_factory=list)
@@ -49,8 +51,8 @@ class Summary:
                 yield f"left out, {kind}: {name}"
             if len(names) > 10:
                 yield f"left out, {kind}: {len(names) - 10} more, listed in prepared.json"
-        if self.unread:
-            yield f"left out, {unread_files(self.unread)}; listed in prepared.json"
+        for told in left_out(self.unread, self.unsorted):
+            yield f"left out, {told}; listed in prepared.json"
         for folder, split in self.taken_for.items():
             yield f"taken for {split}: {folder}/"
         if self.ignored:

@@ -1,5 +1,6 @@
 """What `prepare` makes of the images of a source: which it takes, and for which split."""
 
+import json
 import shutil
 import tracemalloc
 import zipfile
@@ -90,6 +91,39 @@ def test_files_of_other_kinds_are_told(
         image.unlink()
     with pytest.raises(DataError, match=r"no images, but 3 files .* convert HEIC photos to JPEG"):
         prepare(str(source), tmp_path / "more")
+
+
+@pytest.mark.parametrize("zipped", [False, True], ids=["folder", "zip"])
+def test_photos_beside_the_class_folders_are_told(
+    make_tree: Callable[..., Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    zipped: bool,
+) -> None:
+    source = make_tree("photos", COUNTS)
+    unsorted = ["IMG_1.HEIC", "IMG_2.JPG", "IMG_3.png"]
+    for name in (*unsorted, "notes.txt", ".hidden.png"):
+        (source / name).write_bytes(b"")
+    if zipped:
+        source = Path(shutil.make_archive(str(tmp_path / "photos"), "zip", source))
+
+    assert main(["prepare", str(source), "--output", str(tmp_path / "data")]) == 0
+
+    [told] = [line for line in capsys.readouterr().out.splitlines() if "left out" in line]
+    assert told == (
+        "left out, 3 photos in no class folder (first: IMG_1.HEIC); listed in prepared.json"
+    )
+    assert json.loads((tmp_path / "data/prepared.json").read_text())["unsorted"] == unsorted
+
+
+def test_photos_alone_without_a_class_folder_are_told(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos/IMG_1.png").write_bytes(png(striped(4, 1)))
+
+    with pytest.raises(
+        DataError, match=r"no images, but 1 photo in no class folder \(first: IMG_1"
+    ):
+        prepare(str(tmp_path / "photos"), tmp_path / "data")
 
 
 @pytest.mark.parametrize("name", ["val", "validation", "Valid", "dev", "valid_set", "val2017"])
