@@ -98,7 +98,7 @@ def _from_form(body: bytes, content_type: str, fields: Sequence[str]) -> list[Up
     """The files in a form's `fields`. Nothing is written to a disk, however large it is."""
     found: list[Upload] = []
     others: set[str] = set()
-    text = False
+    text = empty = False
     parts = 0
     try:
         boundary = parse_options_header(content_type)[1].get("boundary", "")
@@ -116,7 +116,7 @@ def _from_form(body: bytes, content_type: str, fields: Sequence[str]) -> list[Up
                 elif part.name not in fields:
                     others.add(_text(part.name or ""))
                 elif (filename := _filename(part)) is None:
-                    text = True
+                    text, empty = text or bool(chunks), empty or not chunks
                 else:
                     found.append(Upload(filename, b"".join(chunks)))
     except MultipartError as error:
@@ -126,13 +126,17 @@ def _from_form(body: bytes, content_type: str, fields: Sequence[str]) -> list[Up
         raise MissingFile(
             f"The field `{name}` holds text, not a file; with curl: -F {name}=@photo.jpg"
         )
-    if not found:
-        listed = ", ".join(f"`{other}`" for other in sorted(others))
+    if found:  # a form's row in which no file was chosen comes as no text
+        return found
+    if empty:
         raise MissingFile(
-            f"The form has no file in the field `{name}`"
-            + (f", only {listed}." if others else "; it is empty.")
+            f"No file was chosen for the field `{name}`; with curl: -F {name}=@photo.jpg"
         )
-    return found
+    listed = ", ".join(f"`{other}`" for other in sorted(others))
+    raise MissingFile(
+        f"The form has no file in the field `{name}`"
+        + (f", only {listed}." if others else "; it is empty.")
+    )
 
 
 def _filename(part: MultipartSegment) -> str | None:

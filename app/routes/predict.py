@@ -52,6 +52,8 @@ NotOffered = Annotated[bool, Query(include_in_schema=False)]
 """`explain` where it is refused rather than overlooked."""
 
 _BINARY = {"type": "string", "format": "binary"}
+# Without the example, Swagger UI sends the word `string` where no file was chosen.
+_BINARIES = {"type": "array", "items": {**_BINARY, "examples": [""]}}
 _UNAVAILABLE = (
     errors.NotReady,
     errors.Overloaded,
@@ -141,7 +143,7 @@ async def predict(
         "requestBody": {
             "required": True,
             "content": {
-                "multipart/form-data": _form("files", {"type": "array", "items": _BINARY}),
+                "multipart/form-data": _form("files", _BINARIES),
             },
         }
     },

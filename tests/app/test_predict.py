@@ -122,9 +122,15 @@ def test_wrong_forms(client: httpx.Client) -> None:
     other = client.post("/predict", files={"image": ("a.jpg", jpeg)})
     assert error_of(other) == (400, "missing_file")
     assert "`image`" in other.json()["detail"]
-    text = client.post("/predict", files={"file": (None, "a.jpg")})
-    assert error_of(text) == (400, "missing_file")
-    assert "-F file=@" in text.json()["detail"]
+    path, none = (None, "a.jpg"), (None, "")
+    for text, said in ((path, "The field `file` holds text"), (none, "No file was chosen for the")):
+        refused = client.post("/predict", files={"file": text})
+        assert error_of(refused) == (400, "missing_file")
+        assert refused.json()["detail"].startswith(said)
+        assert "-F file=@" in refused.json()["detail"]
+    # Where the @ was forgotten for one, it shall not go missing in silence.
+    mixed = client.post("/predict/batch", files=[("files", ("a", jpeg)), ("files", path)])
+    assert error_of(mixed) == (400, "missing_file")
     two = client.post("/predict", files=[("file", ("a", jpeg)), ("file", ("b", jpeg))])
     assert error_of(two) == (413, "too_many_images")
 
@@ -230,6 +236,15 @@ def test_batch_gives_each_its_own_answer_or_error(client: httpx.Client) -> None:
 def test_batch_without_files(client: httpx.Client) -> None:
     wrong = client.post("/predict/batch", files={"other": ("a", b"b")})
     assert error_of(wrong) == (400, "missing_file")
+
+
+@pytest.mark.parametrize(("path", "field"), [("/predict", "file"), ("/predict/batch", "files")])
+def test_a_row_without_a_file_is_left_aside(client: httpx.Client, path: str, field: str) -> None:
+    """As Swagger UI sends it."""
+    file, nothing = (field, ("a.jpg", encode(photo(), "JPEG"))), (field, (None, ""))
+    response = client.post(path, files=[nothing, file, nothing])
+    assert response.status_code == 200
+    assert len(response.json().get("items", "1")) == 1
 
 
 def test_request_ids(client: httpx.Client) -> None:
