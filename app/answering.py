@@ -85,6 +85,7 @@ async def _item(
         error = errors.InternalError("The service failed. Its log tells more.")
     if error is not None:
         service.metrics.errors.labels(error.code).inc()
+        request.state.errors.append(error)
     return BatchItem(
         index=number,
         filename=upload.filename,

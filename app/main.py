@@ -72,7 +72,7 @@ def create_app(
 
 def _with_head(route: BaseRoute) -> BaseRoute:
     """A route that takes HEAD where it takes GET: many monitors and load balancers ask by it."""
-    if not isinstance(route, APIRoute) or "GET" not in route.methods:
+    if not isinstance(route, APIRoute) or route.methods != {"GET"}:
         return route
     both = copy(route)  # its router is shared by all apps
     both.methods = {"GET", "HEAD"}

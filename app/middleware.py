@@ -31,7 +31,11 @@ _log = logging.getLogger(__name__)
 
 
 class RequestMiddleware:
-    """Puts `request_id` and `started` (seconds of `time.perf_counter`) into the request's state."""
+    """Puts `request_id` and `started` (seconds of `time.perf_counter`) into the request's state.
+
+    Also `errors`, a list: whoever makes one into an answer, or into a part of it, adds it for the
+    log.
+    """
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self.app = app
@@ -44,7 +48,7 @@ class RequestMiddleware:
             return
         request_id = _request_id(scope)
         started = time.perf_counter()
-        scope.setdefault("state", {}).update(request_id=request_id, started=started)
+        scope.setdefault("state", {}).update(request_id=request_id, started=started, errors=[])
         token = current_request_id.set(request_id)
         status: int | None = None
 
@@ -56,6 +60,7 @@ class RequestMiddleware:
             await send(message)
 
         async def answer(error: ServiceError) -> None:
+            scope["state"]["errors"].append(error)
             await problem_response(error, request_id, self.metrics)(scope, receive, send_with_id)
 
         try:
@@ -95,9 +100,19 @@ class RequestMiddleware:
                     "status": status,
                     "ms": round(1000 * seconds, 1),
                     "client": (scope.get("client") or ("-",))[0],
+                    **_told(scope["state"]["errors"]),
                 }
             },
         )
+
+
+def _told(failed: list[ServiceError]) -> dict[str, str]:
+    """The codes, and of what is no fault of the caller also what it says."""
+    fields = {"code": " ".join(sorted({error.code for error in failed}))} if failed else {}
+    for error in failed:
+        if error.status >= 500:
+            return fields | {"detail": error.detail}
+    return fields
 
 
 def _request_id(scope: Scope) -> str:

@@ -21,6 +21,7 @@ from app.schemas import Problem
 from app.telemetry import Metrics
 
 MEDIA_TYPE = "application/problem+json"
+_EXAMPLE_ID = "6f1c0a9d3b7e4c58a2d1e0f49b8c7a65"
 
 
 def problem(error: ServiceError, request_id: str) -> Problem:
@@ -55,17 +56,29 @@ def problem_responses(*errors: type[ServiceError]) -> dict[int | str, dict[str, 
     return {
         status: {
             "description": "; ".join(f"`{error.code}`: {error.title}" for error in group),
-            "content": {MEDIA_TYPE: {"schema": schema}},
+            "content": {
+                MEDIA_TYPE: {
+                    "schema": schema,
+                    "examples": {error.code: {"value": _example(error)} for error in group},
+                }
+            },
         }
         for status, group in sorted(by_status.items())
     }
+
+
+def _example(error: type[ServiceError]) -> dict[str, Any]:
+    meaning = " ".join((error.__doc__ or "").split())
+    return problem(error(meaning), _EXAMPLE_ID).model_dump()
 
 
 def add_problem_handlers(app: FastAPI, metrics: Metrics) -> None:
     """Make every error, the framework's own too, leave as problem+json."""
 
     async def handle(request: Request, error: Exception) -> JSONResponse:
-        return problem_response(_service_error(request, error), request.state.request_id, metrics)
+        known = _service_error(request, error)
+        request.state.errors.append(known)
+        return problem_response(known, request.state.request_id, metrics)
 
     for kind in (ServiceError, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, handle)
@@ -82,6 +95,7 @@ def _service_error(request: Request, error: Exception) -> ServiceError:
     if refusal.status_code == NotFound.status:
         return NotFound(f"There is nothing at {path}. GET /docs lists what there is.")
     if refusal.status_code == MethodNotAllowed.status:
-        allow = (refusal.headers or {}).get("Allow", "")
+        methods = (refusal.headers or {}).get("Allow", "").split(", ")
+        allow = ", ".join(sorted(methods))  # they come from a set
         return MethodNotAllowed(f"{path} does not take {request.method}, but {allow}.", allow)
     return InternalError("The service failed. Its log tells more under this request id.")

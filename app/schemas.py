@@ -25,13 +25,11 @@ class Schema(BaseModel):
 class Problem(Schema):
     """An error, as RFC 9457 describes it."""
 
-    type: str = Field(
-        description="A URI for `code`.", examples=["urn:garment-classifier:corrupt_image"]
-    )
+    type: str = Field(description="A URI for `code`.")
     title: str = Field(description="What kind of error; the same for every error of this code.")
     status: int = Field(description="The HTTP status.")
     detail: str = Field(description="What is wrong with this request, and what to do.")
-    code: str = Field(description="Stable: for programs to act on.", examples=["corrupt_image"])
+    code: str = Field(description="Stable: for programs to act on.")
     request_id: str = Field(description="The same as in the header x-request-id and in the log.")
 
 

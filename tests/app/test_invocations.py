@@ -47,6 +47,7 @@ def same(answer: dict, expected: dict) -> bool:
 
 
 def test_ping(container: httpx.Client) -> None:
+    assert container.head("/ping").status_code == 200
     response = container.get("/ping")
     assert (response.status_code, response.content) == (200, b"")
 

@@ -40,6 +40,36 @@ def test_explain_is_described_and_not_offered_for_a_batch() -> None:
     assert [parameter["name"] for parameter in batch] == ["top_k"]
 
 
+def test_head_is_no_operation_of_its_own() -> None:
+    methods = [list(operations) for operations in live()["paths"].values()]
+    assert methods
+    assert all(each in (["get"], ["post"]) for each in methods)
+
+
+def test_every_error_of_an_operation_has_its_example() -> None:
+    responses = live()["paths"]["/predict"]["post"]["responses"]
+    found = {
+        int(status): response["content"]["application/problem+json"]["examples"]
+        for status, response in responses.items()
+        if int(status) >= 400
+    }
+    assert list(found[413]) == [
+        "body_too_large",
+        "too_many_images",
+        "image_too_large",
+        "endpoint_too_large",
+    ]
+    title = {error.code: error.title for error in all_errors()}
+    for status, examples in found.items():
+        for code, example in examples.items():
+            problem = example["value"]
+            assert (problem["status"], problem["code"]) == (status, code)
+            assert problem["type"] == f"urn:garment-classifier:{code}"
+            assert problem["title"] == title[code]
+            assert problem["detail"]
+            assert len(problem["request_id"]) == 32
+
+
 def test_every_error_of_an_operation_is_a_problem() -> None:
     document = live()
     codes = " ".join(error.code for error in all_errors())

@@ -9,8 +9,9 @@ import httpx
 import pytest
 
 from app.artifact import CATEGORIES, Artifact
+from app.errors import EndpointFailed
 from app.logs import JsonFormatter, TextFormatter, current_request_id
-from app.predictors import Predictor, PredictorError
+from app.predictors import Answer, LoadedModel, Predictor, PredictorError
 from app.service import Service
 from app.settings import Settings
 from app.telemetry import Metrics
@@ -22,6 +23,24 @@ def test_health(client: httpx.Client, artifact: Artifact) -> None:
     ready = client.get("/health/ready")
     assert ready.status_code == 200
     assert ready.json()["model"]["sha256"] == artifact.sha256
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/docs", "/favicon.ico", "/model", "/metrics", "/health/live", "/health/ready"],
+)
+def test_what_is_got_can_be_asked_for_its_head(client: httpx.Client, path: str) -> None:
+    """As many monitors and load balancers do: 405 would count as down."""
+    head = client.head(path)
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-type"] == client.get(path).headers["content-type"]
+    refused = client.post(path)
+    assert (refused.status_code, refused.headers["allow"]) == (405, "GET, HEAD")
+
+
+def test_what_takes_photos_has_no_head(client: httpx.Client) -> None:
+    refused = client.head("/predict")
+    assert (refused.status_code, refused.headers["allow"]) == (405, "POST")
 
 
 def test_it_is_live_and_not_ready_while_it_loads() -> None:
@@ -110,8 +129,44 @@ def test_every_request_leaves_one_line(
         client.get("/health/live")
     (record,) = caplog.records
     assert record.getMessage() == "POST /predict 415"
-    assert record.fields["status"] == 415
+    assert (record.fields["status"], record.fields["code"]) == (415, "unsupported_format")
+    assert "detail" not in record.fields
     assert "private name" not in str(record.__dict__)
+
+
+class Failing:
+    """A predictor whose endpoint fails."""
+
+    def __init__(self, model: LoadedModel) -> None:
+        self.model = model
+
+    def check_ready(self) -> None:
+        pass
+
+    async def predict(self, photo: bytes, explain: bool = False) -> Answer:
+        raise EndpointFailed("its container fails")
+
+    async def close(self) -> None:
+        pass
+
+
+def test_a_line_tells_which_errors_were_answered_and_whatever_is_no_fault_of_the_caller(
+    artifact: Artifact, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of a batch, too: its status is 200 whatever became of its photos."""
+
+    async def failing(_: Settings, __: Metrics) -> Predictor:
+        return Failing(LoadedModel(artifact.card, artifact.sha256, "openvino", "int8"))
+
+    with running(settings(), failing) as server, caplog.at_level(logging.INFO, "app.middleware"):
+        server.client.post("/predict", content=b"x")
+        files = [("files", ("a", b"x")), ("files", ("b", b""))]
+        server.client.post("/predict/batch", files=files)
+        lines = [record.fields for record in caplog.records if "/predict" in record.getMessage()]
+    assert [(line["status"], line["code"], line["detail"]) for line in lines] == [
+        (502, "endpoint_failed", "its container fails"),
+        (200, "empty_body endpoint_failed", "its container fails"),
+    ]
 
 
 def test_log_lines() -> None:
