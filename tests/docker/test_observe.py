@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from app.errors import NotReady, Overloaded, ShuttingDown, all_errors
 from app.reload import MAX_RETRY_SECONDS
 from app.telemetry import Metrics
 from tests.docker.observe import DASHBOARD, FOLDER, ROOT, alerts, expressions, selectors
@@ -18,7 +19,7 @@ from tests.docker.observe import DASHBOARD, FOLDER, ROOT, alerts, expressions, s
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES = COMPOSE["services"]
 OBSERVE = {name: one for name, one in SERVICES.items() if one.get("profiles") == ["observe"]}
-HARDENED = ("restart", "read_only", "cap_drop", "security_opt", "tmpfs")
+HARDENED = ("restart", "read_only", "cap_drop", "security_opt", "tmpfs", "logging")
 
 needs_promtool = pytest.mark.skipif(
     shutil.which("promtool") is None,
@@ -49,6 +50,18 @@ def test_a_refused_model_is_looked_for_longer_than_it_is_left_alone() -> None:
     minutes = [int(found) for found in re.findall(r"\[(\d+)m:", expression)]
     assert len(minutes) == 2
     assert min(minutes) * 60 > 1.25 * MAX_RETRY_SECONDS
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [alerts()["GarmentErrors"]["expr"], expressions()["Failed A"]],
+    ids=["alert", "dashboard"],
+)
+def test_photos_that_fail_in_a_batch_are_counted_by_all_their_codes(expression: str) -> None:
+    [pattern] = set(re.findall(r'code=~"([^"]+)"', expression))
+    counted = {error for error in all_errors() if re.fullmatch(pattern, error.code)}
+    failures = {error for error in all_errors() if error.status >= 500}
+    assert counted == failures - {NotReady, Overloaded, ShuttingDown}  # of whole requests
 
 
 def test_every_alert_is_tested_and_explained() -> None:
