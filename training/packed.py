@@ -11,6 +11,7 @@ import tarfile
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 from app.artifact import ARCHIVE_FILE, MODEL_FILE, ArtifactError
 from training.destinations import Readable
@@ -47,18 +48,30 @@ def extract(stream: Readable, path: Path, name: str) -> None:
         ArtifactError: the archive, which the message calls `name`, is damaged or holds none.
     """
     try:
-        # typeshed asks for IO[bytes]; the stream mode of tarfile calls read() and nothing else.
-        with tarfile.open(fileobj=stream, mode="r|gz") as tar:  # type: ignore[call-overload]
-            for member in tar:
-                content = tar.extractfile(member)
-                # SageMaker's own archives may say ./model.pt.
-                if member.name.removeprefix("./") == MODEL_FILE and content is not None:
-                    with path.open("wb") as file:
-                        shutil.copyfileobj(content, file)
+        with model_in(stream) as content:
+            if content is None:
+                raise ArtifactError(f"{name} holds no {MODEL_FILE} at its root")
+            with path.open("wb") as file:
+                shutil.copyfileobj(content, file)
     except (tarfile.TarError, EOFError) as error:
         raise ArtifactError(f"{name} is no .tar.gz, or is damaged: {error}") from error
-    if not path.exists():
-        raise ArtifactError(f"{name} holds no {MODEL_FILE} at its root")
+
+
+@contextlib.contextmanager
+def model_in(stream: Readable) -> Iterator[IO[bytes] | None]:
+    """The model.pt at the root of a model.tar.gz, as the service finds it; None without one.
+
+    Raises:
+        TarError, EOFError: it is no .tar.gz, or is damaged.
+    """
+    # typeshed asks for IO[bytes]; the stream mode of tarfile calls read() and nothing else.
+    with tarfile.open(fileobj=stream, mode="r|gz") as tar:  # type: ignore[call-overload]
+        for member in tar:
+            # SageMaker's own archives may say ./model.pt. Links have no content.
+            if member.isreg() and member.name in (MODEL_FILE, f"./{MODEL_FILE}"):
+                yield tar.extractfile(member)
+                return
+    yield None
 
 
 @contextlib.contextmanager

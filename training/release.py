@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from app.artifact import MODEL_FILE, Artifact, Manifest
 from training.destinations import Readable
+from training.packed import model_in
 
 REPORT_FILE = "report.html"
 """The page that `evaluate` wrote of the artifact."""
@@ -68,15 +69,10 @@ def sha256_of_stream(stream: Readable) -> str:
 def sha256_in_archive(stream: Readable) -> str:
     """The SHA-256 of the model.pt in a model.tar.gz; "unreadable" where there is none."""
     try:
-        # typeshed asks for IO[bytes]; the stream mode of tarfile calls read() and nothing else.
-        with tarfile.open(fileobj=stream, mode="r|gz") as tar:  # type: ignore[call-overload]
-            for member in tar:
-                content = tar.extractfile(member)
-                if member.name == MODEL_FILE and content is not None:
-                    return sha256_of_stream(content)
+        with model_in(stream) as content:
+            return "unreadable" if content is None else sha256_of_stream(content)
     except (tarfile.TarError, EOFError):
-        pass
-    return "unreadable"
+        return "unreadable"
 
 
 def sha256_in_manifest(stream: Readable) -> str:

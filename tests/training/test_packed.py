@@ -26,6 +26,31 @@ def test_an_archive_is_published_as_its_model_is(make_artifact, tmp_path, name):
     assert main(["publish", str(model), str(folder), "--tar"]) == 0, "it is the same release"
 
 
+def test_a_link_in_an_archive_is_passed_over(make_artifact, tmp_path, capsys):
+    model = make_artifact("1.0.0")
+    archive, folder = tmp_path / "model.tar.gz", tmp_path / "published"
+    with tarfile.open(archive, "w:gz") as tar:
+        for name in ("best.pt", "model.pt"):
+            link = tarfile.TarInfo(name)
+            link.type, link.linkname = tarfile.SYMTYPE, "elsewhere.pt"
+            tar.addfile(link)
+        tar.add(model, "./model.pt")
+    assert main(["publish", str(archive), str(folder)]) == 0
+    assert sha256_of(folder / "1.0.0/model.pt") == sha256_of(model)
+
+    archive.replace(folder / "1.0.0/model.tar.gz")
+    assert main(["publish", str(model), str(folder), "--tar"]) == 0, "it holds the same model"
+    assert "is there already: " in capsys.readouterr().out.splitlines()[-3]
+
+
+@pytest.mark.parametrize("name", ["model.pt", "./model.pt"])
+def test_an_archive_by_other_means_is_of_the_same_release(make_artifact, tmp_path, name):
+    model, folder = make_artifact("1.0.0"), tmp_path / "published"
+    assert main(["publish", str(model), str(folder)]) == 0
+    packed(model, folder / "1.0.0/model.tar.gz", name)
+    assert main(["publish", str(model), str(folder), "--tar"]) == 0
+
+
 @pytest.mark.parametrize("name", ["model.tar.gz", "model.pt"])
 def test_what_a_job_left_on_s3_is_published_from_there(make_artifact, tmp_path, monkeypatch, name):
     model = make_artifact("1.0.0")
