@@ -96,6 +96,15 @@ def test_sets_hold_the_truth_of_new_images_in_95_percent() -> None:
     assert 1 < sets.sum(dim=1).float().mean() < 4
 
 
+@pytest.mark.parametrize(("count", "place"), [(19, 1), (38, 1), (39, 2), (59, 3)])
+def test_a_new_image_counts_among_those_that_may_be_left_out(count: int, place: int) -> None:
+    # One of 20 may be: of 19 known ones and a new one, the set may miss the least probable.
+    probabilities = torch.arange(1, count + 1) / 100
+
+    assert conformal_threshold(probabilities) == pytest.approx(place / 100)
+    assert conformal_threshold(probabilities[:18]) == 0.0
+
+
 def test_too_few_images_for_a_promise_give_sets_of_all_labels() -> None:
     assert conformal_threshold(torch.rand(10)) == 0.0
 

@@ -103,6 +103,22 @@ def test_a_new_output_keeps_its_own_weights(artifact: tuple[Path, torch.nn.Modul
     assert torch.equal(network.fc.weight[10], before[10])
 
 
+@pytest.mark.parametrize("stops_early", [False, True])
+def test_the_result_has_no_outputs_of_a_second_task(tmp_path: Path, stops_early: bool) -> None:
+    network = build_network("resnet18", 13)  # ten classes, and three finer labels
+    weights = dict(network.state_dict())
+    average = {f"module.{name}": value for name, value in weights.items()}
+    best = {"network": weights if stops_early else None}
+    state = {"hyperparameters": {}, "average": average, "best": best, "outputs": 10}
+    checkpoint.save(tmp_path, state)
+
+    result = checkpoint.weights_of(tmp_path)
+    assert torch.equal(result["fc.weight"], network.fc.weight[:10])
+    assert torch.equal(result["fc.bias"], network.fc.bias[:10])
+    assert torch.equal(result["conv1.weight"], network.conv1.weight)
+    assert checkpoint.outputs(result) == 10
+
+
 def test_the_artifact_of_another_network_is_refused(
     artifact: tuple[Path, torch.nn.Module],
 ) -> None:

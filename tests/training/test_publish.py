@@ -266,10 +266,11 @@ def test_two_publish_the_same_file(make_artifact, folder):
     assert sha256_of(folder / "1.0.0/model.pt") == sha256_of(model)
 
 
-def test_latest_is_not_taken_from_a_publisher_who_was_faster(make_artifact, folder):
+@pytest.mark.parametrize("during", ["2.0.0/model.pt", "latest.json"])
+def test_latest_is_not_taken_from_a_publisher_who_was_faster(make_artifact, folder, during):
     publish(make_artifact("1.0.0"), FolderDestination(folder))
     with pytest.raises(PublishError, match=r"meanwhile and names 3\.0\.0\. Version 2\.0\.0 is st"):
-        publish(make_artifact("2.0.0"), Racing(folder, make_artifact("3.0.0"), "latest.json"))
+        publish(make_artifact("2.0.0"), Racing(folder, make_artifact("3.0.0"), during))
     assert json.loads((folder / "latest.json").read_text())["version"] == "3.0.0"
 
 
