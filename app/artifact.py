@@ -35,6 +35,9 @@ CATEGORIES: tuple[str, ...] = (
 
 CATEGORY_COUNT = len(CATEGORIES)
 
+GOLDEN_TOLERANCE = 0.02
+"""Largest difference to a golden image's probabilities, for engines in any precision."""
+
 CARD_FILE = "model_card.json"
 GOLDEN_FILE = "golden.json"
 RANGES_FILE = "ranges.json"
@@ -168,7 +171,7 @@ class Golden(_Strict):
     """An image whose answer is known: an engine that answers otherwise is not used.
 
     `probabilities` are those of the float32 model at export; an engine in another precision has
-    to give the same class, and each probability within 0.02.
+    to give the same class, and each probability within `GOLDEN_TOLERANCE`.
     """
 
     png: Base64Bytes

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from app.artifact import CATEGORIES, Background, Calibration, DataSource, Figures, ModelCard
 from training import fashion_mnist
 from training.calibrate import MIN_IMAGES, Support
+from training.mistakes import top_confusions
 from training.networks import INPUT_SIZE, Architecture
 
 MISTAKES_NAMED = 3
@@ -167,19 +168,10 @@ def _calibrated_again(again: Recalibration, support: Mapping[Background, Support
 
 def _confusions(name: str, measured: Figures) -> list[str]:
     matrix = measured.confusion_matrix
-    mistakes = sorted(
-        (
-            (matrix[truth][answer], truth, answer)
-            for truth in range(len(matrix))
-            for answer in range(len(matrix))
-            if truth != answer and matrix[truth][answer]
-        ),
-        reverse=True,
-    )
     return [
-        f"{CATEGORIES[truth]} is taken for {CATEGORIES[answer]}: {count} of {sum(matrix[truth])} "
-        f"images of {name}."
-        for count, truth, answer in mistakes[:MISTAKES_NAMED]
+        f"{one.truth} is taken for {one.answer}: {one.count} of "
+        f"{sum(matrix[CATEGORIES.index(one.truth)])} images of {name}."
+        for one in top_confusions(matrix, MISTAKES_NAMED)
     ]
 
 

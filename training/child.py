@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from training.train import INTERRUPTED
+from training.command import INTERRUPTED
 
 
 def train(architecture: str, data: Sequence[Path], output: Path, extra: Sequence[str]) -> int:

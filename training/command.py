@@ -13,6 +13,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from app.artifact import Version
 
+INTERRUPTED = 143
+"""Exit status of `train` after SIGTERM or Ctrl-C, with the checkpoint written."""
+
 
 def positive(text: str) -> int:
     """A count above zero, as the type of an argument."""

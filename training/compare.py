@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from app.artifact import CATEGORIES, open_artifact
 from training import child
-from training.command import command_line, output_folder, positive, writable
+from training.command import INTERRUPTED, command_line, output_folder, positive, writable
 from training.comparison import Candidate, Comparison, Effort, compare
 from training.datasets import FOLDERS, OTHER, SPLITS, class_ids, load_split, open_images
 from training.errors import DataError
@@ -32,7 +32,6 @@ from training.reports import plots
 from training.reports.comparison import compare_report
 from training.reports.page import write_report
 from training.speed import hardware, measure_speed
-from training.train import INTERRUPTED
 from training.wording import percent
 
 __all__ = ["add_arguments", "run"]

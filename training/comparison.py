@@ -127,10 +127,10 @@ def compare(
             p = source_p_values[source][index]
             fewer = answers[index].sum() < answers[top].sum()
             if fewer and p < SIGNIFICANT / len(right):
-                evidence = f"{_p(p)} on {source}"
+                evidence = f"{p_said(p)} on {source}"
         fewer = pooled[index].sum() < pooled[top].sum()
         if fewer and p_values[index] < SIGNIFICANT:
-            evidence = _p(p_values[index]) + (" on all images" if len(right) > 1 else "")
+            evidence = p_said(p_values[index]) + (" on all images" if len(right) > 1 else "")
         doubts.append(_Doubt(p_values[index], evidence))
     equal = [index for index, doubt in enumerate(doubts) if not doubt.evidence]
     least = min(candidates[index].ratios[1] for index in equal)
@@ -191,7 +191,7 @@ def _verdict(
         leader = candidates[top]
         times = leader.ratios[1] / chosen.ratios[1]
         digits = 1 if times >= 2 else 2
-        but = f"which chance can explain ({_p(doubts[best].p)})"
+        but = f"which chance can explain ({p_said(doubts[best].p)})"
         if doubts[best].p < SIGNIFICANT:  # the other way round, or it would not be chosen
             but = "but of all images together this one gets more right"
         why = (
@@ -201,5 +201,6 @@ def _verdict(
     return f"{titles[best]} is the best: {why}."
 
 
-def _p(p: float) -> str:
+def p_said(p: float) -> str:
+    """A p as text."""
     return f"p = {p:.3f}" if p >= 0.001 else "p under 0.001"

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from training.metrics import Floats, Integers
+from training.limits import Floats, Integers
 
 POINTS = 100
 """Of a curve, at most."""

@@ -13,7 +13,9 @@ from training import metrics
 from training.curves import AcceptancePoint, SetSize, acceptance, set_sizes
 from training.datasets import OTHER, Split, sources_of, split_path
 from training.errors import DataError
-from training.metrics import ClassFigures, Confusion, Integers
+from training.limits import Integers, conformal_sets, is_rejected
+from training.metrics import ClassFigures
+from training.mistakes import Confusion, top_confusions, worst_mistakes
 from training.prediction import Predictions
 from training.reliability import CalibrationBin, calibration_error_by_chance, reliability
 from training.significance import Interval, wilson_interval
@@ -146,8 +148,8 @@ def measure(artifact: Artifact, source: str, split: Split, predictions: Predicti
     known, truth = answers.of(ours), labels[ours]
     first, confidence = known.probabilities.argmax(axis=1), known.probabilities.max(axis=1)
     bins = reliability(known.probabilities, truth)
-    rejected = metrics.is_rejected(answers, limits)
-    wrong = metrics.worst_mistakes(answers.probabilities, labels)
+    rejected = is_rejected(answers, limits)
+    wrong = worst_mistakes(answers.probabilities, labels)
     rejects = artifact.card.can_reject
     refused = int((rejected & ours).sum()) if rejects else None
     most_garment = np.argsort(-answers.garment, kind="stable")
@@ -167,9 +169,9 @@ def measure(artifact: Artifact, source: str, split: Split, predictions: Predicti
         },
         per_class=metrics.per_class(first, truth),
         calibration=bins,
-        confusions=metrics.top_confusions(figures.confusion_matrix, limit=10),
+        confusions=top_confusions(figures.confusion_matrix, limit=10),
         acceptance=acceptance(confidence, first == truth),
-        set_sizes=set_sizes(metrics.conformal_sets(known, limits), truth),
+        set_sizes=set_sizes(conformal_sets(known, limits), truth),
         garments_refused=refused,
         other_images=int((~ours).sum()),
         mistakes=listed([mistake.index for mistake in wrong]),
@@ -180,7 +182,7 @@ def measure(artifact: Artifact, source: str, split: Split, predictions: Predicti
 
 def without_garments(artifact: Artifact, source: str, predictions: Predictions) -> str:
     """What can be said of a source of other things alone: no figure of garments."""
-    rejected = metrics.is_rejected(predictions.answers, artifact.card.calibration)
+    rejected = is_rejected(predictions.answers, artifact.card.calibration)
     told = f"{source}: {len(rejected):,} images of other things and no garment: not in the report"
     if not artifact.card.can_reject:
         return f"{told}; the model cannot tell them from garments"

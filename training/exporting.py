@@ -15,7 +15,7 @@ from training.card import KEPT, Provenance, Recalibration, model_card
 from training.command import writable
 from training.datasets import Split, load_split
 from training.errors import DataError, TrainingError
-from training.metrics import Answers
+from training.limits import Answers
 from training.networks import GarmentModel, channels_last, normalise
 from training.scripted import (
     check_parity,

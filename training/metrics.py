@@ -7,11 +7,9 @@ figures but those of rejection leave them out.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 from sklearn.metrics import (
     confusion_matrix,
@@ -22,7 +20,6 @@ from sklearn.metrics import (
 )
 
 from app.artifact import (
-    BACKGROUNDS,
     CATEGORIES,
     Background,
     Calibration,
@@ -31,27 +28,30 @@ from app.artifact import (
     RejectionFigures,
     ReviewFigures,
 )
+from training.limits import (
+    Answers,
+    Floats,
+    Integers,
+    conformal_sets,
+    is_rejected,
+    needs_review,
+)
 from training.reliability import expected_calibration_error, reliability
 
 GARMENTS_FOUND = 0.95
 """Share of the garments that are accepted where the false positive rate is read off."""
 
-Floats = NDArray[np.floating]
-Integers = NDArray[np.integer]
-
 _IDS = list(range(len(CATEGORIES)))
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
-
-class ClassFigures(_Frozen):
+class ClassFigures(BaseModel):
     """One category against the rest.
 
     Precision is null when the category is never answered, recall when it has no images, F1 when
     both hold.
     """
+
+    model_config = ConfigDict(frozen=True)
 
     label: str
     support: int
@@ -62,41 +62,6 @@ class ClassFigures(_Frozen):
     false_positives: int
     true_negatives: int
     false_negatives: int
-
-
-class Mistake(_Frozen):
-    """A wrong answer; `index` is the row, `truth` and `answer` are class ids."""
-
-    index: int
-    truth: int
-    answer: int
-    confidence: float
-
-
-class Confusion(_Frozen):
-    """How often images of one category get the answer of another."""
-
-    truth: str
-    answer: str
-    count: int
-    share: float
-
-
-@dataclass(frozen=True)
-class Answers:
-    """What a model says of N images.
-
-    `probabilities`, calibrated, `[N, 10]`; `garment`, of being one of the ten, `[N]`;
-    `backgrounds`, places in `app.artifact.BACKGROUNDS`, `[N]`.
-    """
-
-    probabilities: Floats
-    garment: Floats
-    backgrounds: Integers
-
-    def of(self, chosen: NDArray[np.bool_]) -> Answers:
-        """The answers to some of the images, `[N]`."""
-        return Answers(self.probabilities[chosen], self.garment[chosen], self.backgrounds[chosen])
 
 
 def figures(
@@ -132,43 +97,6 @@ def figures(
     )
 
 
-def needs_review(
-    answers: Answers, calibration: Mapping[Background, Calibration]
-) -> NDArray[np.bool_]:
-    """Which answers the model's own limits send to a person, `[N]`.
-
-    The service has two reasons more, which lie in the photo: too small, and blank.
-    """
-    sets = conformal_sets(answers, calibration).sum(axis=1)
-    ordered = np.sort(answers.probabilities, axis=1)
-    return np.asarray(
-        (ordered[:, -1] < _limits(answers, calibration, lambda part: part.review_confidence))
-        | (
-            ordered[:, -1] - ordered[:, -2]
-            < _limits(answers, calibration, lambda part: part.review_margin)
-        )
-        | (sets != 1)
-        | is_rejected(answers, calibration)
-    )
-
-
-def conformal_sets(
-    answers: Answers, calibration: Mapping[Background, Calibration]
-) -> NDArray[np.bool_]:
-    """Which labels each set holds, `[N, 10]`."""
-    limits = _limits(answers, calibration, lambda part: part.conformal_threshold)
-    return np.asarray(answers.probabilities >= limits[:, None])
-
-
-def is_rejected(
-    answers: Answers, calibration: Mapping[Background, Calibration]
-) -> NDArray[np.bool_]:
-    """Which images are taken for no garment, `[N]`; none where the model cannot tell."""
-    return np.asarray(
-        answers.garment < _limits(answers, calibration, lambda part: part.garment_threshold or 0.0)
-    )
-
-
 def roc(garment: Floats, labels: Integers) -> tuple[Floats, Floats]:
     """Shares of other things and of garments that are above each threshold: `(fpr, tpr)`.
 
@@ -178,15 +106,6 @@ def roc(garment: Floats, labels: Integers) -> tuple[Floats, Floats]:
     """
     fpr, tpr, _ = roc_curve(labels < len(CATEGORIES), garment)
     return fpr, tpr
-
-
-def _limits(
-    answers: Answers,
-    calibration: Mapping[Background, Calibration],
-    limit: Callable[[Calibration], float],
-) -> Floats:
-    limits = np.array([limit(calibration[background]) for background in BACKGROUNDS])
-    return np.asarray(limits[answers.backgrounds])
 
 
 def _review_figures(
@@ -249,39 +168,6 @@ def per_class(answers: Integers, labels: Integers) -> list[ClassFigures]:
         )
         for index in _IDS
     ]
-
-
-def worst_mistakes(probabilities: Floats, labels: Integers) -> list[Mistake]:
-    """The wrong answers, those of the highest confidence first; `other` has none."""
-    answers = probabilities.argmax(axis=1)
-    confidence = probabilities.max(axis=1)
-    wrong = np.flatnonzero((answers != labels) & (labels < len(CATEGORIES)))
-    order = wrong[np.argsort(-confidence[wrong], kind="stable")]
-    return [
-        Mistake(
-            index=int(row),
-            truth=int(labels[row]),
-            answer=int(answers[row]),
-            confidence=float(confidence[row]),
-        )
-        for row in order
-    ]
-
-
-def top_confusions(matrix: list[list[int]], limit: int) -> list[Confusion]:
-    """The commonest confusions of a confusion matrix (rows: truth), commonest first."""
-    found = [
-        Confusion(
-            truth=CATEGORIES[truth],
-            answer=CATEGORIES[answer],
-            count=count,
-            share=count / sum(row),
-        )
-        for truth, row in enumerate(matrix)
-        for answer, count in enumerate(row)
-        if truth != answer and count
-    ]
-    return sorted(found, key=lambda entry: -entry.count)[:limit]
 
 
 def _number(value: float) -> float | None:

@@ -42,10 +42,11 @@ class Mixture:
         return len(CATEGORIES) + bool((self.split.labels == len(CATEGORIES)).any())
 
     def order(self, generator: torch.Generator) -> Tensor:
-        """The images of one epoch, shuffled: int64 `[round(draws.sum())]`.
+        """The images of one epoch, shuffled: int64, `draws.sum()` of them.
 
-        Systematic sampling: an image that is to come 1.5 times comes once or twice, never less
-        or more, and one that is to come once comes exactly once.
+        Where that is no whole number, chance rounds it up or down. Systematic sampling: an image
+        that is to come 1.5 times comes once or twice, never less or more, and one that is to come
+        once comes exactly once.
         """
         shuffled = torch.randperm(len(self.draws), generator=generator)
         # In 2^-20ths, as whole numbers: sums of floats would lose or gain an image now and then.

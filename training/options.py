@@ -20,6 +20,7 @@ from training.command import number, output_folder, switch, version
 from training.configuration import CONFIG_HELP, self_contained
 from training.mixture import Balance
 from training.networks import ARCHITECTURES, INPUT_SIZE, Architecture
+from training.rules import RULES
 
 SAGEMAKER_CHECKPOINTS = Path("/opt/ml/checkpoints")
 
@@ -263,6 +264,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="what to do about a run that goes wrong (%(default)s)",
     )
     add("--profile", type=Path, help="folder for a profile of the first steps")
+    rules = "\n".join(f"  {name:<19}  {meaning}" for name, meaning in RULES.items())
+    parser.epilog = f"what --diagnose looks for:\n{rules}"
 
 
 def from_arguments(arguments: argparse.Namespace) -> Options:

@@ -11,7 +11,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from app.artifact import Precision, load_module
-from training.metrics import Answers
+from training.limits import Answers
 from training.networks import normalise
 
 

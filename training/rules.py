@@ -12,16 +12,15 @@ from typing import NamedTuple
 
 RULES: dict[str, str] = {
     "loss_not_finite": "the loss or a gradient is NaN or infinite; stops the run",
-    "gradients_vanishing": "gradients too small, for the size of their weights, to change them",
+    "gradients_vanishing": "gradients too small to change weights of their size",
     "gradients_exploding": "gradients over a hundred times the size of their weights",
-    "dead_activations": "over half of a layer's ReLU units were never positive in an epoch",
-    "loss_not_decreasing": "the training loss is no better than guessing, or neither it nor that "
-    "on valid falls any longer",
-    "overfitting": "the loss on valid gets worse while the loss on train still gets better",
-    "poor_initialisation": "the first loss or the first outputs of a layer are far from usual",
-    "class_imbalance": "one class has over 1.5 times the images of another, unbalanced",
+    "dead_activations": "most of a layer's ReLU units never positive in an epoch",
+    "loss_not_decreasing": "the loss is no better than guessing, or falls no longer",
+    "overfitting": "the loss on valid gets worse while that on train falls",
+    "poor_initialisation": "the first loss or outputs of a layer are far from usual",
+    "class_imbalance": "one class has over 1.5 times another's images, unbalanced",
 }
-"""The rules by name, with one line each; for the documentation and `--help`."""
+"""The rules by name, with what each finds; for `train --help`."""
 
 ADVICE: dict[str, str] = {
     "loss_not_finite": "Lower --learning-rate or lengthen --warmup; if it comes at the first step, "

@@ -18,6 +18,7 @@ from app.artifact import (
     CARD_FILE,
     CATEGORIES,
     GOLDEN_FILE,
+    GOLDEN_TOLERANCE,
     RANGES_FILE,
     Golden,
     LayerRange,
@@ -44,9 +45,8 @@ FEW = 3
 SAMPLE = 1000
 """Images for the check in bfloat16 where the processor is not made for it: a minute, not ten."""
 
-TIE = 0.02
-"""Two classes whose probabilities are closer than this are a tie, which rounding may turn. It is
-what a golden image may differ by, too."""
+TIE = GOLDEN_TOLERANCE
+"""Two classes whose probabilities are closer than this are a tie, which rounding may turn."""
 
 
 def round_to_float16(network: nn.Module) -> None:

@@ -25,7 +25,7 @@ import torch
 
 from training import checkpoint
 from training.card import Provenance
-from training.command import writable
+from training.command import INTERRUPTED, writable
 from training.configuration import with_config
 from training.datasets import (
     FOLDERS,
@@ -55,9 +55,6 @@ CHANNELS = "channels"
 
 TOOLS = ("code", "sm_drivers", "start_from")
 """Channels that hold no data: SageMaker's own, and the artifact that `cloud train` starts from."""
-
-INTERRUPTED = 143
-"""Exit status after SIGTERM or Ctrl-C, with the checkpoint written."""
 
 
 def run(arguments: argparse.Namespace) -> int:

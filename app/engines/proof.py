@@ -5,12 +5,9 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from app.artifact import CATEGORIES, Golden
+from app.artifact import CATEGORIES, GOLDEN_TOLERANCE, Golden
 from app.engines import Engine
 from app.images import decode
-
-GOLDEN_TOLERANCE = 0.02
-"""Largest difference to a golden image's probabilities."""
 
 
 def mismatches(engine: Engine, golden: list[Golden]) -> list[str]:

@@ -13,12 +13,12 @@ import pytest
 import torch
 from PIL import Image
 
-from app.artifact import Artifact, load_module, open_artifact
+from app.artifact import GOLDEN_TOLERANCE, Artifact, load_module, open_artifact
 from app.cpu import is_fast_at_bfloat16, is_fast_at_int8
 from app.engines import Engine, EngineError, EnginePrecision, Pixels, Scores
 from app.engines.loading import load_engine
 from app.engines.openvino import OpenVINOEngine
-from app.engines.proof import GOLDEN_TOLERANCE, mismatches
+from app.engines.proof import mismatches
 from app.engines.torchscript import TorchScriptEngine
 from app.images import decode
 from app.letterbox import backgrounds

@@ -25,7 +25,7 @@ from app.engines.openvino import OpenVINOEngine
 from app.settings import BUNDLED_MODEL
 from training import metrics
 from training.datasets import Split, load_split, sources_of
-from training.metrics import Answers
+from training.limits import Answers
 
 BATCH = 64
 MOST_LOST = 0.002

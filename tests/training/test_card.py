@@ -1,9 +1,15 @@
 from typing import Any
 
+import numpy as np
+
 from app.artifact import DataSource, ModelCard
 from tests.cards import make_card
+from tests.training.answers import sure
 from training.calibrate import Support
 from training.card import GUESS, Provenance, Recalibration, model_card
+from training.limits import Answers
+from training.metrics import figures
+from training.mistakes import top_confusions
 
 SHOP = DataSource(name="Our shop", licence="CC BY 4.0", url="https://x", images=250)
 
@@ -41,3 +47,20 @@ def test_data_is_named_as_long_as_something_of_it_is_left() -> None:
     assert "Home (licence: CC0; 100 images)" in second[2]
     whole = again(first, home, white=enough, black=enough, scene=enough)
     assert len(whole.limitations) == 1
+
+
+def test_the_card_names_the_confusions_that_the_report_names() -> None:
+    calibration = make_card().calibration
+    truth = np.array([0, 2, 4, 6, 6, 6])
+    said = Answers(sure([6, 4, 2, 0, 0, 6]), np.ones(6), np.zeros(6, dtype=np.int64))
+    measured = figures(said, truth, calibration)
+    told = Provenance("1.0.0", "resnet18", {}, "a command", [])
+    card = model_card(told, 1, calibration, {"home/valid": measured}, {})
+
+    assert card.limitations[:3] == [
+        "Shirt is taken for T-shirt/top: 2 of 3 images of home/valid.",
+        "T-shirt/top is taken for Shirt: 1 of 1 images of home/valid.",
+        "Pullover is taken for Coat: 1 of 1 images of home/valid.",
+    ]
+    named = top_confusions(measured.confusion_matrix, 3)
+    assert [line.split(" is ")[0] for line in card.limitations[:3]] == [one.truth for one in named]

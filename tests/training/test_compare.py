@@ -19,6 +19,7 @@ from tests.training.conftest import write_tree
 from tests.training.grey_model import add_grey_image, save_grey_model
 from training import checkpoint, child
 from training.__main__ import main
+from training.command import INTERRUPTED
 from training.compare import effort, table
 from training.comparison import Comparison, Effort, compare
 from training.datasets import FOLDERS
@@ -26,7 +27,6 @@ from training.errors import DataError
 from training.reports.comparison import compare_report
 from training.reports.page import write_report
 from training.speed import measure_speed
-from training.train import INTERRUPTED
 
 
 def write_data(folder: Path, *names: str) -> Path:
@@ -79,6 +79,9 @@ def test_models_are_measured_side_by_side_on_each_source(told: Comparison, outpu
     page = (output / "compare.html").read_text()
     assert page.count("data:image/png;base64,") == page.count("<img ") == 1
     assert told.verdict in page
+    cells = r"</th>\s+<td>p = 1\.000</td>\s+<td>p = 1\.000</td>\s+<td>"
+    assert re.search(rf"On shop{cells}p = 0\.002</td>", page)
+    assert re.search(rf"On all images{cells}p under 0\.001</td>", page)
     assert re.search(r"home, 2 images</th>\s+<td>100\.0 % ", page)
     assert (output / "compare.png").read_bytes().startswith(b"\x89PNG")
 
@@ -190,6 +193,17 @@ def test_what_is_lost_on_one_source_is_not_hidden_by_another(told: Comparison) -
     assert result.p_values[1] == 1  # pooled, nothing is to be seen
     assert result.best == 0
     assert "more than chance (p = 0.002 on home)" in result.verdict
+
+
+def test_two_sources_are_two_chances_to_err(told: Comparison) -> None:
+    # Six fewer of 100 have p = 0.031: beyond chance on one source, not on one of two.
+    one = scene(told, {"shop": 100}, (1.0, {"shop": 90}), (0.1, {"shop": 84}))
+    assert one.best == 0
+    of = {"shop": 100, "home": 100}
+    models = (1.0, {"shop": 90, "home": 90}), (0.1, {"shop": 84, "home": 92})
+    two = scene(told, of, *models)
+    assert two.source_p_values["shop"][1] == one.p_values[1] == pytest.approx(2 / 2**6)
+    assert (two.most_accurate, two.best) == (0, 1)
 
 
 def test_a_model_with_more_right_is_not_called_worse(told: Comparison) -> None:

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.modules import module as torch_module
 
+from training.__main__ import main
 from training.diagnose import RULES, Diagnosis, Finding, TrainingStopped
 from training.networks import build_network, normalise
 from training.precision import is_fast_at_bfloat16
@@ -357,6 +358,13 @@ def test_blended_images_may_keep_the_training_loss_up_while_the_one_on_valid_fal
 def test_every_rule_is_described_and_has_advice():
     tested = {item[2] for item in BROKEN} | {"class_imbalance"}
     assert set(RULES) == set(ADVICE) == tested
+
+
+def test_every_rule_is_told_by_the_help_of_train(capsys):
+    with pytest.raises(SystemExit):
+        main(["train", "--help"])
+    lines = [line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines()]
+    assert lines[-len(RULES) :] == [[name, meaning] for name, meaning in RULES.items()]
 
 
 @pytest.mark.slow

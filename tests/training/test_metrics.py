@@ -7,7 +7,7 @@ from app.artifact import BACKGROUNDS, CATEGORIES, Background, Calibration
 from app.review import likely_classes, review_reasons
 from tests.training.answers import sure
 from training import metrics
-from training.metrics import Answers
+from training.limits import Answers, conformal_sets, is_rejected, needs_review
 
 
 def limits(**changed: float) -> dict[Background, Calibration]:
@@ -82,9 +82,9 @@ def test_review_and_sets_follow_the_limits() -> None:
     rows[4, 1] = 1.0  # no garment
     given = answers(rows, [1.0, 1.0, 1.0, 1.0, 0.2])
 
-    assert metrics.conformal_sets(given, limits()).sum(axis=1).tolist() == [1, 1, 2, 0, 1]
-    assert metrics.needs_review(given, limits()).tolist() == [False, False, True, True, True]
-    assert metrics.is_rejected(given, limits()).tolist() == [False] * 4 + [True]
+    assert conformal_sets(given, limits()).sum(axis=1).tolist() == [1, 1, 2, 0, 1]
+    assert needs_review(given, limits()).tolist() == [False, False, True, True, True]
+    assert is_rejected(given, limits()).tolist() == [False] * 4 + [True]
     figures = metrics.figures(given, np.array([0, 1, 1, 2, 1]), limits())
     assert figures.review.accepted == pytest.approx(0.4)
     assert figures.review.accuracy == 0.5
@@ -97,8 +97,8 @@ def test_limits_are_those_of_the_background() -> None:
     strict = limits()
     strict["scene"] = limits(review_confidence=0.95)["scene"]
 
-    assert not metrics.needs_review(answers(sure([0]), background=0), strict).any()
-    assert metrics.needs_review(answers(sure([0]), background=2), strict).all()
+    assert not needs_review(answers(sure([0]), background=0), strict).any()
+    assert needs_review(answers(sure([0]), background=2), strict).all()
 
 
 def test_figures_need_an_image_of_the_categories() -> None:
@@ -154,7 +154,7 @@ def test_answers_are_judged_as_the_service_judges_them() -> None:
         random.uniform(size=500),
         random.integers(0, len(BACKGROUNDS), 500),
     )
-    sets, reviews = metrics.conformal_sets(answers, parts), metrics.needs_review(answers, parts)
+    sets, reviews = conformal_sets(answers, parts), needs_review(answers, parts)
     for row in range(500):
         part = parts[BACKGROUNDS[answers.backgrounds[row]]]
         probabilities = answers.probabilities[row].tolist()
@@ -169,26 +169,3 @@ def test_answers_are_judged_as_the_service_judges_them() -> None:
         )
         assert reviews[row] == bool(reasons)
     assert 0 < reviews.sum() < 500
-
-
-def test_worst_mistakes_are_the_surest_wrong_answers() -> None:
-    rows = np.concatenate([sure([0], 0.99), sure([1], 0.6), sure([2], 0.8), sure([3], 0.95)])
-    labels = np.array([0, 2, 1, 10])  # the first is right, the last is no category
-    mistakes = metrics.worst_mistakes(rows, labels)
-    assert [(entry.index, entry.truth, entry.answer) for entry in mistakes] == [
-        (2, 1, 2),
-        (1, 2, 1),
-    ]
-    assert mistakes[0].confidence == pytest.approx(0.8)
-
-
-def test_top_confusions() -> None:
-    matrix = [[0] * 10 for _ in range(10)]
-    matrix[6] = [7, 0, 1, 0, 0, 0, 92, 0, 0, 0]
-    matrix[4][2] = 3
-    found = metrics.top_confusions(matrix, limit=2)
-    assert [(entry.truth, entry.answer, entry.count) for entry in found] == [
-        ("Shirt", "T-shirt/top", 7),
-        ("Coat", "Pullover", 3),
-    ]
-    assert found[0].share == 0.07

@@ -9,6 +9,7 @@ import torch
 
 from training import checkpoint, train
 from training.__main__ import main
+from training.command import INTERRUPTED
 from training.datasets import FOLDERS
 from training.trainer import Trainer
 
@@ -48,7 +49,7 @@ def test_the_time_before_an_interruption_counts(
     started = [*command(tmp_path / "run", data), "--batch-size", "16", "--diagnose", "off"]
     with monkeypatch.context() as patch:
         patch.setattr(train, "Trainer", _InterruptedAfter)
-        assert main(started) == train.INTERRUPTED
+        assert main(started) == INTERRUPTED
     state = checkpoint.load(tmp_path / "run")
     assert state["seconds"] > 0
     del state["seconds"]  # as earlier versions wrote it

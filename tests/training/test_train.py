@@ -18,6 +18,7 @@ from tests.training.conftest import write_tree
 from training import checkpoint, export, train
 from training.__main__ import main
 from training.batches import Images
+from training.command import INTERRUPTED
 from training.datasets import FOLDERS, load_split
 from training.errors import DataError
 from training.lineage import IMAGENET, data_source, learnt_from
@@ -154,7 +155,7 @@ def test_an_interrupted_run_goes_on_to_the_same_result(
     assert run(flags(data, tmp_path / "whole", **changed)) == 0
     with monkeypatch.context() as patch:
         patch.setattr(train, "Trainer", _InterruptedAfter)
-        assert run(flags(data, tmp_path / "parts", **changed)) == train.INTERRUPTED
+        assert run(flags(data, tmp_path / "parts", **changed)) == INTERRUPTED
     assert "--resume goes on" in capsys.readouterr().out
     assert checkpoint.load(tmp_path / "parts")["step"] == 7  # of 5 an epoch
     assert run(flags(data, tmp_path / "parts", resume="true", **changed)) == 0
@@ -603,7 +604,7 @@ def test_started_as_sagemaker_does_and_stopped_as_a_spot_instance_is(
     sent = time.monotonic()
     said = finish(process)
 
-    assert process.returncode == train.INTERRUPTED, said
+    assert process.returncode == INTERRUPTED, said
     assert time.monotonic() - sent < 30, "a spot instance has two minutes, a container 30 s"
     assert not (tmp_path / "model/model.pt").exists()
     epochs = len(checkpoint.load(tmp_path / "output")["history"])

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from app.artifact import RejectionFigures, ReviewFigures
 from training.calibrate import ACCEPTED_ACCURACY
 from training.curves import AcceptancePoint, SetSize
-from training.metrics import GARMENTS_FOUND, Floats
+from training.limits import Floats
+from training.metrics import GARMENTS_FOUND
 from training.reliability import CalibrationBin
 from training.reports.plots import BLUE, GREY, GRID, RED, legend_above, plain, to_png
 from training.significance import wilson_interval

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from training.comparison import AS_FAST, SIGNIFICANT, Candidate, Comparison
+from training.comparison import AS_FAST, SIGNIFICANT, Candidate, Comparison, p_said
 from training.reports.page import (
     Fact,
     Finding,
@@ -65,10 +65,6 @@ def _header(comparison: Comparison) -> list[str]:
     ]
 
 
-def _p(p: float) -> str:
-    return f"{p:.3f}" if p >= 0.001 else "under 0.001"
-
-
 def _accuracies(comparison: Comparison) -> list[Table | Text]:
     candidates = comparison.candidates
     rows = [
@@ -79,14 +75,14 @@ def _accuracies(comparison: Comparison) -> list[Table | Text]:
         for entries in zip(*(candidate.sources for candidate in candidates), strict=True)
     ]
     tests = [
-        [f"p on {source}", *map(_p, values)]
+        [f"On {source}", *map(p_said, values)]
         for source, values in comparison.source_p_values.items()
     ]
     marked = frozenset[int]()
     if len(rows) > 1:
         marked = frozenset({len(rows)})
         rows.append(["Mean of the sources", *(percent(one.accuracy, 2) for one in candidates)])
-        tests.append(["p on all images", *map(_p, comparison.p_values)])
+        tests.append(["On all images", *map(p_said, comparison.p_values)])
     errors = [
         [f"ECE on {entries[0].source}", *(f"{entry.figures.ece:.3f}" for entry in entries)]
         for entries in zip(*(candidate.sources for candidate in candidates), strict=True)

@@ -12,7 +12,8 @@ from torch import Tensor
 from app.artifact import BACKGROUNDS, CATEGORIES, Background, Calibration
 from training.datasets import Split
 from training.evaluation import Evaluation
-from training.metrics import Answers, roc
+from training.limits import Answers
+from training.metrics import roc
 from training.reports import certainty_plots, plots
 
 DRAWINGS = ("confusion_matrix", "reliability", "set_sizes", "acceptance", "roc", "garment")

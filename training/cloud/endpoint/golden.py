@@ -6,12 +6,9 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from app.artifact import CATEGORIES, Golden
+from app.artifact import CATEGORIES, GOLDEN_TOLERANCE, Golden
 from training.cloud.aws import plain_errors, show_request
 from training.cloud.calls import Calls
-
-TOLERANCE = 0.02
-"""In probability, as `app.artifact.Golden` has it: the endpoint may compute in bfloat16."""
 
 
 def check_golden(calls: Calls, endpoint: str, golden: Sequence[Golden], sha256: str) -> bool:
@@ -62,6 +59,6 @@ def _compare(answer: bytes, image: Golden, sha256: str) -> tuple[str, float]:
     difference = max(abs(one - other) for one, other in pairs)
     if model != sha256:
         return f"answered by another model, with SHA-256 {model}", difference
-    if label != image.label or difference > TOLERANCE:
+    if label != image.label or difference > GOLDEN_TOLERANCE:
         return f"{label}, off by {difference:.4f}; {image.label} is right", difference
     return "", difference
