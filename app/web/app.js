@@ -3,7 +3,7 @@
 
 import { Card } from "./card.js";
 import { watchIntake } from "./intake.js";
-import { askBeforeLeaving } from "./leave.js";
+import { guard, mayClear, release } from "./leave.js";
 import { canBeRetried, classify, readModel, UNUSABLE } from "./service.js";
 import { csv } from "./table.js";
 
@@ -49,7 +49,7 @@ function send(some) {
   $("status").textContent = "";
   waiting.push(...some);
   while (lanes < IN_FLIGHT && waiting.length) work(run.signal);
-  askBeforeLeaving(true);
+  guard(some);
   refresh();
 }
 
@@ -89,6 +89,10 @@ function stateOf({ prediction }) {
   return prediction.needs_review ? "review" : "done";
 }
 
+function isReady({ prediction, problem }) {
+  return Boolean(prediction || problem);
+}
+
 function isRetriable(photo) {
   return photo.state === "failed" && canBeRetried(photo.problem);
 }
@@ -126,14 +130,15 @@ function refresh() {
 }
 
 function clear() {
+  if (!mayClear()) return;
   run.abort();
   run = new AbortController();
+  release(photos);
   photos = [];
   waiting = [];
   lanes = 0;
   $("cards").replaceChildren();
   $("status").textContent = "";
-  askBeforeLeaving(false);
   refresh();
   $("choose").focus();
 }
@@ -143,7 +148,7 @@ function download() {
   link.href = URL.createObjectURL(new Blob([csv(photos)], { type: "text/csv;charset=utf-8" }));
   link.download = `garments-${new Date().toISOString().slice(0, 19).replaceAll(":", "")}.csv`;
   link.click();
-  askBeforeLeaving(lanes > 0); // what is on its way is not in this table
+  release(photos.filter(isReady)); // what is on its way is not in this table
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }
 

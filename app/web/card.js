@@ -1,6 +1,6 @@
 // The card of one photo.
 
-import { failure, make } from "./parts.js";
+import { failure, make, path } from "./parts.js";
 import { why } from "./why.js";
 import { likely, milliseconds, percent, reasons } from "./words.js";
 
@@ -35,8 +35,7 @@ export class Card {
     const { state, name, prediction, problem } = this.#photo;
     const focused = this.element.contains(document.activeElement);
     this.element.dataset.state = state;
-    const title = make("p", "name", name);
-    title.title = name;
+    const title = make("p", "name", ...path(name));
     if (prediction) {
       const doubtful = prediction.review_reasons.includes("not_a_garment");
       const label = make("p", doubtful ? "label doubtful" : "label", prediction.label);

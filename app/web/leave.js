@@ -1,9 +1,30 @@
-// Asks before the page is left, or loaded again, while that would lose something.
+// Knows whose answers would be lost, and asks before the page is left, loaded again or cleared.
 
 const ask = (event) => event.preventDefault();
+const unsaved = new Set(); // photos that are in no downloaded table with their answer
+
+/** What they get is to be asked for before it is lost. */
+export function guard(photos) {
+  for (const photo of photos) unsaved.add(photo);
+  watch();
+}
+
+/** They are in a downloaded table, or are forgotten. */
+export function release(photos) {
+  for (const photo of photos) unsaved.delete(photo);
+  watch();
+}
+
+/** Asks only if something would be lost. */
+export function mayClear() {
+  const number = unsaved.size;
+  const are = number === 1 ? "is" : "are";
+  return !number ||
+    window.confirm(`Forget all photos? ${number} ${are} not in a downloaded table.`);
+}
 
 /** Without a listener while it is not needed: some browsers then keep the page for "Back". */
-export function askBeforeLeaving(needed) {
-  if (needed) window.addEventListener("beforeunload", ask);
+function watch() {
+  if (unsaved.size) window.addEventListener("beforeunload", ask);
   else window.removeEventListener("beforeunload", ask);
 }

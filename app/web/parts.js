@@ -19,6 +19,14 @@ export function failure(problem, retry) {
   return parts;
 }
 
+/** A file's name, after the quieter folders that tell it from others of the same name. */
+export function path(name) {
+  const start = name.lastIndexOf("/") + 1;
+  if (!start) return [name];
+  // The name starts a line of its own if it does not fit behind its folders.
+  return [make("span", "folder", name.slice(0, start)), make("wbr"), name.slice(start)];
+}
+
 /** An element. Text only ever gets in as text: file names are not to be trusted. */
 export function make(tag, className = "", ...children) {
   const element = document.createElement(tag);

@@ -42,7 +42,8 @@ export async function classify(file, name, signal, note, query = "") {
 
 async function post(file, name, signal, query) {
   try {
-    await file.slice(0, 1).arrayBuffer();
+    // To Chromium a file that is gone is empty, and so is a part of it; only the whole is missed.
+    await (file.size ? file.slice(0, 1) : file).arrayBuffer();
   } catch {
     return failure("unreadable_file", "The file cannot be read",
       "It was moved, deleted or changed since it was added. Add it again.");

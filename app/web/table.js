@@ -3,18 +3,27 @@
 /** @returns {string} a row per photo, failed ones too, in the order in which they were added */
 export function csv(photos) {
   const categories = categoriesOf(photos);
-  const head = ["file", "label", "class_id", "confidence", "needs_review", "review_reasons",
-    "labels", "background", "garment_probability", ...categories.map((label) => `probability ${label}`),
+  const head = ["file", "bytes", "modified", "label", "class_id", "confidence", "needs_review",
+    "review_reasons", "labels", "background", "garment_probability",
+    ...categories.map((label) => `probability ${label}`),
     "error_code", "error_detail", "model", "model_version",
     "model_sha256", "request_id", "milliseconds"];
-  const rows = photos.map(({ name, prediction: p, problem }) => [
-    name, p?.label, p?.class_id, rounded(p?.confidence), p?.needs_review, p?.review_reasons.join(" "),
-    p?.labels.join("; "), p?.background, rounded(p?.garment_probability),
+  const rows = photos.map(({ name, file, prediction: p, problem }) => [
+    name, ...versionOf(file, problem), p?.label, p?.class_id, rounded(p?.confidence),
+    p?.needs_review, p?.review_reasons.join(" "), p?.labels.join("; "), p?.background,
+    rounded(p?.garment_probability),
     ...categories.map((label) => rounded(probabilityOf(p, label))),
     problem?.code, problem?.detail, p?.model.name, p?.model.version, p?.model.sha256,
     p?.request_id ?? problem?.request_id, p?.timings_ms.total,
   ]);
   return `\ufeff${[head, ...rows].map((row) => row.map(cell).join(",")).join("\r\n")}\r\n`;
+}
+
+/** Tells files of the same name apart: cameras restart their numbering. */
+function versionOf(file, problem) {
+  // Of a file that is gone, browsers say 0 bytes and the present time.
+  if (!file || problem?.code === "unreadable_file") return ["", ""];
+  return [file.size, new Date(file.lastModified).toISOString()];
 }
 
 /** The ten categories by class id, from the first answer that there is. */

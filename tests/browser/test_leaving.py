@@ -48,8 +48,39 @@ def test_answers_are_lost_only_if_wanted(service: str, open_page: OpenPage) -> N
 def test_cleared_page_is_left_at_once(service: str, open_page: OpenPage) -> None:
     page = open_page(service)
     page.set_input_files("#files", ANKLE_BOOT)
+    page.once("dialog", lambda dialog: dialog.accept())
     page.get_by_role("button", name="Clear").click()
     assert not _asks(page)
+
+
+def test_clear_asks_while_answers_would_be_lost(service: str, open_page: OpenPage) -> None:
+    page = open_page(service)
+    asked: list[str] = []
+
+    def refuse(dialog: Dialog) -> None:
+        asked.append(dialog.message)
+        dialog.dismiss()
+
+    page.on("dialog", refuse)
+    clear = page.get_by_role("button", name="Clear")
+    page.set_input_files("#files", [ANKLE_BOOT, ANKLE_BOOT])
+    expect(page.get_by_role("status")).to_contain_text("2 of 2 photos answered")
+    clear.click()
+    with page.expect_download():
+        page.get_by_role("button", name="Download table").click()
+    page.set_input_files("#files", ANKLE_BOOT)
+    expect(page.get_by_role("status")).to_contain_text("3 of 3 photos answered")
+    clear.click()
+    expect(page.locator(".label")).to_have_count(3)
+    assert asked == [
+        "Forget all photos? 2 are not in a downloaded table.",
+        "Forget all photos? 1 is not in a downloaded table.",
+    ]
+    with page.expect_download():
+        page.get_by_role("button", name="Download table").click()
+    clear.click()
+    expect(page.locator("#results")).to_be_hidden()
+    assert len(asked) == 2
 
 
 def test_table_without_all_answers_is_not_enough(service: str, open_page: OpenPage) -> None:

@@ -24,6 +24,14 @@ def _boots(number: int) -> list[dict[str, object]]:
     ]
 
 
+def _drop(page: Page, folder: Path) -> None:
+    """As from a file manager, which scripts of the page cannot do."""
+    devtools = page.context.new_cdp_session(page)
+    data = {"items": [], "files": [str(folder)], "dragOperationsMask": 1}
+    for event in ("dragEnter", "dragOver", "drop"):
+        devtools.send("Input.dispatchDragEvent", {"type": event, "x": 9, "y": 9, "data": data})
+
+
 def _colours(element: Locator) -> set[tuple[int, ...]]:
     """Those of many pixels: a few are of round corners."""
     image = Image.open(BytesIO(element.screenshot())).convert("RGB")
@@ -43,6 +51,27 @@ def test_thumbnail_is_a_small_jpeg_on_white(service: str, open_page: OpenPage) -
     assert str(image.get_attribute("src")).startswith("data:image/jpeg;")
     assert page.locator("canvas").count() == 0  # each would keep its pixels
     assert (255, 255, 255) in _colours(image)
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_whole_name_is_seen_after_its_folders(
+    service: str, open_page: OpenPage, tmp_path: Path, width: int
+) -> None:
+    folder = "catalogue/2024-03-15/photos taken by the window/"
+    names = [f"{folder}IMG_20240315_143022.png", f"{folder}{'IMG_' * 50}end.jpg"]
+    (tmp_path / folder).mkdir(parents=True)
+    for name, content in zip(names, (ANKLE_BOOT.read_bytes(), b"no photo"), strict=True):
+        (tmp_path / name).write_bytes(content)
+    page = open_page(service, viewport={"width": width, "height": 1600})
+    _drop(page, tmp_path / "catalogue")
+    expect(page.get_by_role("status")).to_contain_text("1 of 2 photos answered")
+    for name in names:
+        shown = page.get_by_text(name)
+        expect(shown.locator(".folder")).to_have_text(folder)
+        assert shown.evaluate(
+            """(element) => element.scrollWidth === element.clientWidth
+              && element.scrollHeight === element.clientHeight"""
+        )
 
 
 def test_counts_are_shown_once_per_frame(service: str, open_page: OpenPage) -> None:

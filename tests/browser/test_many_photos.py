@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Callable
 from io import BytesIO, StringIO
 from pathlib import Path
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Page, Request, Response, expect
+from playwright.sync_api import Page, Request, Response, Route, expect
 
 pytestmark = pytest.mark.browser
 
@@ -72,6 +73,36 @@ def test_each_of_many_photos_gets_its_row(service: str, open_page: OpenPage) -> 
         assert row["needs_review"] == str(bool(row["review_reasons"])).lower()
 
 
+def test_photos_of_one_name_are_told_apart_in_the_table(
+    service: str, open_page: OpenPage, tmp_path: Path
+) -> None:
+    files = [tmp_path / f"{number}" / "IMG_0001.png" for number in range(IN_FLIGHT + 1)]
+    for number, file in enumerate(files):
+        file.parent.mkdir()
+        file.write_bytes(bytes(_photo(file.name)["buffer"]) + bytes(number))
+        os.utime(file, (1_700_000_000 + number, 1_700_000_000 + number))
+    sizes = [str(file.stat().st_size) for file in files[:-1]]
+    page = open_page(service)
+    held: list[Route] = []
+    page.route("**/predict", lambda route: held.append(route))
+    page.set_input_files("#files", files)
+    page.wait_for_function("() => document.querySelectorAll('[data-state=sending]').length === 4")
+    files[-1].unlink()  # before it is read
+    for route in held:
+        route.continue_()
+    page.unroute("**/predict")
+    expect(page.get_by_role("status")).to_contain_text("4 of 5 photos answered")
+    files[0].unlink()  # after its answer
+
+    rows = _table(page)
+    assert list(rows[0])[:4] == ["file", "bytes", "modified", "label"]
+    assert {row["file"] for row in rows} == {"IMG_0001.png"}
+    times = [f"2023-11-14T22:13:{20 + number}.000Z" for number in range(IN_FLIGHT)]
+    assert [row["bytes"] for row in rows] == [*sizes, ""]
+    assert [row["modified"] for row in rows] == [*times, ""]
+    assert rows[-1]["error_code"] == "unreadable_file"
+
+
 def test_busy_service_is_asked_again(small_service: str, open_page: OpenPage) -> None:
     statuses: list[int] = []
 
@@ -112,6 +143,7 @@ def test_photo_is_sent_again_once_the_connection_is_back(service: str, open_page
 def test_clear_forgets_what_was_on_its_way(service: str, open_page: OpenPage) -> None:
     page = open_page(service)
     page.set_input_files("#files", [_photo(f"{number}.png", edge=1000) for number in range(12)])
+    page.once("dialog", lambda dialog: dialog.accept())
     page.get_by_role("button", name="Clear").click()
     expect(page.locator("#results")).to_be_hidden()
     page.set_input_files("#files", [_photo("after.png")])
