@@ -15,6 +15,7 @@ make now, in order, and changes nothing.
 from __future__ import annotations
 
 import argparse
+import functools
 
 from training.cloud.asking import ask
 from training.cloud.calls import Calls
@@ -35,7 +36,7 @@ from training.cloud.endpoint.arguments import (
 )
 from training.cloud.endpoint.canary import unseen_failure
 from training.cloud.endpoint.costs import hourly_costs
-from training.cloud.endpoint.golden import check_golden
+from training.cloud.endpoint.golden import proven
 from training.cloud.endpoint.releases import Release, fetch_release
 from training.cloud.endpoint.requests import (
     Deployment,
@@ -162,10 +163,8 @@ def run(arguments: argparse.Namespace) -> int:
             again = "the same command"
             wait_for_service(calls, endpoint, config, update_timeout(arguments), again)
     set_scaling(calls, endpoint, scaling)
-    if check_golden(calls, endpoint, release.golden, release.sha256):
-        return 0
-    print(f"Do not use it. {_way_back(calls, endpoint, config)}")
-    return 1
+    way_back = functools.partial(_way_back, calls, endpoint, config)
+    return 0 if proven(calls, endpoint, release.golden, release.sha256, way_back) else 1
 
 
 def _way_back(calls: Calls, endpoint: str, config: str) -> str:

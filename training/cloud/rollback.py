@@ -31,7 +31,7 @@ from training.cloud.endpoint.arguments import (
 )
 from training.cloud.endpoint.canary import unseen_failure
 from training.cloud.endpoint.costs import hourly_costs
-from training.cloud.endpoint.golden import check_golden
+from training.cloud.endpoint.golden import proven
 from training.cloud.endpoint.releases import fetch_release
 from training.cloud.endpoint.requests import Instances, Serverless
 from training.cloud.endpoint.rollout import check_kind, is_needed, update, wait_for_service
@@ -113,7 +113,7 @@ def run(arguments: argparse.Namespace) -> int:
             again = f"python -m training cloud rollback {endpoint} --to {wanted}"
             wait_for_service(calls, endpoint, wanted, update_timeout(arguments), again)
     set_scaling(calls, endpoint, scaling if isinstance(hardware, Instances) else None)
-    return 0 if _answers(calls, endpoint, models_of(config)) else 1
+    return 0 if _answers(calls, endpoint, models_of(config), current if needed else None) else 1
 
 
 def config_before(calls: Calls, endpoint: str, current: str) -> tuple[str, str]:
@@ -156,8 +156,8 @@ def _hardware(variant: dict[str, Any]) -> Instances | Serverless:
     return Instances(variant["InstanceType"], variant["InitialInstanceCount"])
 
 
-def _answers(calls: Calls, endpoint: str, models: list[str]) -> bool:
-    """Whether the model that is back answers its golden images right."""
+def _answers(calls: Calls, endpoint: str, models: list[str], before: str | None) -> bool:
+    """Whether the model that is back answers its golden images right; `before` was another one."""
     found = find_model(calls, models[0]) or {}
     url = found.get("PrimaryContainer", {}).get("ModelDataUrl", "")
     try:
@@ -165,4 +165,6 @@ def _answers(calls: Calls, endpoint: str, models: list[str]) -> bool:
     except (CloudError, ArtifactError) as error:
         print(f"The model was not checked, as its golden images cannot be read: {error}")
         return True
-    return check_golden(calls, endpoint, release.golden, release.sha256)
+    another = f"--to {before}" if before else "--to CONFIG"
+    way_back = f"To another config: python -m training cloud rollback {endpoint} {another}"
+    return proven(calls, endpoint, release.golden, release.sha256, lambda: way_back)

@@ -9,7 +9,7 @@ from botocore.stub import Stubber
 
 from app.artifact import CATEGORIES, Golden
 from training.cloud.calls import Calls
-from training.cloud.endpoint.golden import check_golden
+from training.cloud.endpoint.golden import proven
 from training.errors import CloudError
 
 RIGHT = [0.91, *[0.01] * 9]
@@ -29,7 +29,7 @@ def answer(probabilities=RIGHT, label=CATEGORIES[0], sha256=SHA256) -> bytes:
 
 @pytest.fixture
 def check(aws):
-    """Runs `check_golden` with an endpoint that says so, or answers with an error's code."""
+    """Runs `proven` with an endpoint that says so, or answers with an error's code."""
 
     def run(said: bytes | str) -> bool:
         calls = Calls()
@@ -45,7 +45,7 @@ def check(aws):
                     "Body": b"png",
                 }
                 stub.add_response("invoke_endpoint", {"Body": body}, request)
-            return check_golden(calls, "garments", [GOLDEN], SHA256)
+            return proven(calls, "garments", [GOLDEN], SHA256, lambda: "There is a way back.")
 
     return run
 
@@ -73,9 +73,15 @@ def test_bfloat16_is_near_enough(check, capsys):
 )
 def test_a_wrong_answer_is_told(check, capsys, said, told):
     assert not check(said)
-    assert told in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert told in out
+    assert "Do not use it. There is a way back." in out
 
 
 def test_no_answer_at_all(check):
-    with pytest.raises(CloudError, match="golden image 0 to garments: It is told here"):
+    """It is in service then, costs money, and after an update answers all."""
+    with pytest.raises(CloudError, match="golden image 0 to garments: It is told here") as told:
         check("ModelError")
+    assert "garments is in service" in str(told.value)
+    assert "/aws/sagemaker/Endpoints/garments" in str(told.value)
+    assert str(told.value).endswith("There is a way back.")

@@ -3,20 +3,48 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from app.artifact import CATEGORIES, GOLDEN_TOLERANCE, Golden
 from training.cloud.aws import plain_errors, show_request
 from training.cloud.calls import Calls
+from training.cloud.endpoint.rollout import container_log
+from training.errors import CloudError
 
 
-def check_golden(calls: Calls, endpoint: str, golden: Sequence[Golden], sha256: str) -> bool:
+def proven(
+    calls: Calls,
+    endpoint: str,
+    golden: Sequence[Golden],
+    sha256: str,
+    way_back: Callable[[], str],
+) -> bool:
     """Send each golden image, compare the answers, and print what was found.
+
+    Args:
+        calls: asks AWS.
+        endpoint: its name; it is in service.
+        golden: the artifact's golden images.
+        sha256: the artifact's.
+        way_back: tells what to do where it does not answer as it should.
 
     Raises:
         CloudError: the endpoint does not answer.
     """
+    try:
+        right = _are_answered(calls, endpoint, golden, sha256)
+    except CloudError as error:
+        raise CloudError(
+            f"{str(error).rstrip('.')}. {endpoint} is in service, costs money and has proven "
+            f"nothing: do not use it. {container_log(endpoint)} {way_back()}"
+        ) from error
+    if not right:
+        print(f"Do not use it. {way_back()}")
+    return right
+
+
+def _are_answered(calls: Calls, endpoint: str, golden: Sequence[Golden], sha256: str) -> bool:
     wrong, worst = [], 0.0
     if calls.offline:
         _show(endpoint, "each golden image of the artifact")

@@ -191,5 +191,9 @@ def explain(reason: str | None, endpoint: str) -> str:
     """AWS's FailureReason, what it means, and where the container's log is."""
     text = reason or "AWS gives no reason"
     meant = [said for words, said in _REASONS.items() if words in text.lower()]
-    log = f"The container's log: CloudWatch, /aws/sagemaker/Endpoints/{endpoint}."
-    return " ".join([f"AWS says: {text.rstrip('.')}.", *meant, log])
+    return " ".join([f"AWS says: {text.rstrip('.')}.", *meant, container_log(endpoint)])
+
+
+def container_log(endpoint: str) -> str:
+    """Where it is."""
+    return f"The container's log: CloudWatch, /aws/sagemaker/Endpoints/{endpoint}."
