@@ -97,7 +97,7 @@ def run(arguments: argparse.Namespace) -> int:
         at_once=arguments.concurrency,
     )
     photos = list(photos_below(calls, source, out))
-    sent = [photo for photo in photos if not photo.too_large]
+    sent = [photo for photo in photos if photo.refusal is None]
     model = find_model(calls, labelling.model)
     if calls.offline:
         start_job(calls, labelling, labelling.first_job(sent), sent)
@@ -109,7 +109,8 @@ def run(arguments: argparse.Namespace) -> int:
     if not sent:
         raise CloudError(f"{source} holds no photos that could be labelled; check the prefix")
     print(
-        f"{len(photos)} photos, {len(photos) - len(sent)} of them too large, by {labelling.model}"
+        f"{len(photos)} photos, {len(photos) - len(sent)} of them empty or too large, by "
+        f"{labelling.model}"
     )
     first = labelling.first_job(sent)
     jobs = jobs_of(calls, first)

@@ -105,7 +105,8 @@ def test_a_new_photo_is_another_job(cloud, photos):
 
 def test_after_a_failure_only_the_rest_is_sent(cloud, photos, tmp_path):
     large = b"0" * (10 * 1024**2 + 1)
-    cloud.aws.client("s3").put_object(Bucket="shop", Key="photos/large.png", Body=large)
+    for name, body in (("large.png", large), ("empty.png", b""), ("folder/", b"")):
+        cloud.aws.client("s3").put_object(Bucket="shop", Key=f"photos/{name}", Body=body)
     cloud.plan(lost="2.png", reason="InternalServerError: a machine was lost.")
     output = tmp_path / "labels.jsonl"
     arguments = ["label", PHOTOS, OUT, "--endpoint", "garments", "--yes"]
@@ -113,13 +114,14 @@ def test_after_a_failure_only_the_rest_is_sent(cloud, photos, tmp_path):
     status, out, _ = cloud.run(*arguments)
 
     assert status == 1
-    assert "6 photos, 1 of them too large" in out
+    assert "7 photos, 2 of them empty or too large" in out
     assert "is Failed. AWS says: InternalServerError: a machine was lost." in out
     assert "without a label: 1 (no_answer)" in out
     assert "Run the same command again" in out
     rows = lines(output.read_text())
     assert rows["2.png"]["code"] == "no_answer"
     assert rows["large.png"]["code"] == "body_too_large"
+    assert rows["empty.png"]["code"] == "empty_body"
     assert sent(cloud, jobs(cloud)[0]) == sorted(photos)
 
     cloud.plan()
@@ -128,7 +130,7 @@ def test_after_a_failure_only_the_rest_is_sent(cloud, photos, tmp_path):
     assert "is Failed; 1 photos have no answer yet" in out
     assert sent(cloud, jobs(cloud)[1]) == ["2.png"]
     assert "label" in lines(output.read_text())["2.png"]
-    assert sorted(lines(output.read_text())) == sorted([*photos, "large.png"])
+    assert sorted(lines(output.read_text())) == sorted([*photos, "large.png", "empty.png"])
 
     assert cloud.run(*arguments)[0] == 0
     assert len(jobs(cloud)) == 2

@@ -61,7 +61,7 @@ def merge(
     """Write one line of JSON per photo to `path`: its name as `file`, and the answer to it.
 
     A photo without a label has the error's `code` and `detail` instead: the service's own, or
-    `body_too_large` for one that was not sent, or `no_answer`.
+    `empty_body` or `body_too_large` for one that was not sent, or `no_answer`.
 
     Raises:
         CloudError: an answer cannot be read.
@@ -82,8 +82,8 @@ def merge(
 
 
 def _answer(calls: Calls, out: Location, photo: Photo, name: str | None) -> dict[str, Any]:
-    if photo.too_large:
-        return _error("body_too_large", f"{photo.size:,} bytes are more than the service takes.")
+    if photo.refusal is not None:
+        return _error(photo.refusal, f"A file of {photo.size:,} bytes was not sent.")
     if name is None:
         return _error("no_answer", "The job ended without an answer to this photo.")
     key = "/".join(filter(None, [out.key, name]))

@@ -24,18 +24,20 @@ class Photo:
     size: int
 
     @property
-    def too_large(self) -> bool:
-        """Whether it is more than the service takes."""
-        return self.size > MAX_BYTES
+    def refusal(self) -> str | None:
+        """The service's error for it, by its size alone, so that it need not be sent."""
+        if not self.size:
+            return "empty_body"
+        return "body_too_large" if self.size > MAX_BYTES else None
 
 
 def photos_below(calls: Calls, where: Location, out: Location) -> Iterator[Photo]:
     """All objects below `where`, but for folders and what lies below `out`."""
     prefix, own = _prefix(where), _prefix(out) if where.bucket == out.bucket else None
     for found in _objects(calls, where):
-        # The console makes folders as objects of no bytes.
-        if found["Size"] and not (own and found["Key"].startswith(own)):
-            key = found["Key"]
+        key = found["Key"]
+        # The console makes folders as objects whose names end so.
+        if not key.endswith("/") and not (own and key.startswith(own)):
             yield Photo(key, key[len(prefix) :], found["ETag"].strip('"'), found["Size"])
 
 
