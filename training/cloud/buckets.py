@@ -66,6 +66,24 @@ def check_region(s3: S3Client, bucket: str) -> None:
         )
 
 
+def names_in(s3: S3Client, where: Location) -> set[str]:
+    """What lies directly in a prefix, as in a folder: its objects, and its folders with a slash.
+
+    Raises:
+        CloudError: the bucket cannot be listed.
+    """
+    prefix = f"{where.key}/" if where.key else ""
+    found: set[str] = set()
+    with plain_errors(f"listing {where}"):
+        pages = s3.get_paginator("list_objects_v2").paginate(
+            Bucket=where.bucket, Prefix=prefix, Delimiter="/"
+        )
+        for page in pages:
+            found |= {each["Key"] for each in page.get("Contents", [])}
+            found |= {each["Prefix"] for each in page.get("CommonPrefixes", [])}
+    return {name.removeprefix(prefix) for name in found - {prefix}}
+
+
 def stored(s3: S3Client, where: Location) -> Iterator[Stored]:
     """What lies below a prefix.
 

@@ -18,7 +18,14 @@ import boto3
 from training.cloud.aws import client, plain_errors, session
 from training.cloud.jobs import arguments as job_arguments
 from training.cloud.jobs import job
-from training.cloud.jobs.launch import agreed, being_started, launch, price_of, rehearse
+from training.cloud.jobs.launch import (
+    agreed,
+    being_started,
+    how_to_follow,
+    launch,
+    price_of,
+    rehearse,
+)
 from training.cloud.jobs.watch import Log, describe, follow, summary
 from training.cloud.roles import role_arn
 from training.cloud.waiting import watch
@@ -70,7 +77,10 @@ def run(arguments: argparse.Namespace) -> int:
         launch(wanted, role, made)
     print(f"started {wanted.name}; sources: {', '.join(wanted.channels)}")
     print(f"TensorBoard: tensorboard --logdir {wanted.output}/{wanted.name}/tensorboard-output")
-    return 0 if arguments.no_wait else _watch(wanted.name, made)
+    if arguments.no_wait:
+        print(f"it costs money until it ends: {how_to_follow(wanted.name)}")
+        return 0
+    return _watch(wanted.name, made)
 
 
 def _watch(name: str, made: boto3.Session) -> int:

@@ -23,7 +23,7 @@ from botocore.exceptions import ClientError
 from training.cloud.aws import client, code_of, plain_errors, session
 from training.cloud.jobs import arguments as job_arguments
 from training.cloud.jobs import job
-from training.cloud.jobs.launch import agreed, being_started, price_of, source
+from training.cloud.jobs.launch import agreed, being_started, how_to_follow, price_of, source
 from training.cloud.jobs.ranges import Ranges, ranges
 from training.cloud.jobs.rehearsal import Rehearsal, Rehearsed
 from training.cloud.jobs.trials import table, trials, write_config
@@ -88,7 +88,10 @@ def run(arguments: argparse.Namespace) -> int:
     print(f"started {name}, tuning {', '.join(chosen)}")
     if wanted.checkpoints:
         print(f"checkpoints, which cost storage until they are deleted: {wanted.checkpoints}")
-    return 0 if arguments.no_wait else _watch(sagemaker, name, best)
+    if arguments.no_wait:
+        print(f"it costs money until it ends: {how_to_follow(name)}")
+        return 0
+    return _watch(sagemaker, name, best)
 
 
 def _start(
@@ -153,10 +156,23 @@ def follow(sagemaker: Any, name: str, best: Path, seconds: float = POLL_SECONDS)
     if not found or found[0].accuracy is None:
         print("no trial has an accuracy")
         return 1
-    write_config(found[0], tuning["TrainingJobDefinition"]["StaticHyperParameters"], best)
+    definition = tuning["TrainingJobDefinition"]
+    write_config(found[0], definition["StaticHyperParameters"], best)
     print(f"best: {found[0].job}, {found[0].accuracy:.2%} on valid; python -m training train")
-    print(f"    --config {best} --data DATA --output OUTPUT trains with its flags")
+    start = _start_from(definition)
+    more = " --start-from MODEL" if start else ""
+    print(f"    --config {best} --data DATA --output OUTPUT{more} trains with its flags")
+    if start:  # another start needs another learning rate
+        print(f"    MODEL: a copy of {start}, which the trials started from")
     return 0
+
+
+def _start_from(definition: dict[str, Any]) -> str | None:
+    """The address of the artifact that all trials started from, if they did."""
+    for channel in definition.get("InputDataConfig", []):
+        if channel["ChannelName"] == job.START_FROM:
+            return str(channel["DataSource"]["S3DataSource"]["S3Uri"])
+    return None
 
 
 def _watch(sagemaker: Any, name: str, best: Path) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import botocore.client
 import pytest
@@ -24,6 +25,37 @@ def test_the_same_name_again_starts_no_second_job(cloud, aws, data):
     )  # fmt: skip
     assert "garment-again is there already; no job is started" in said
     assert "artifact: s3://shop/jobs/garment-again/output/model.tar.gz" in said
+
+
+@pytest.mark.parametrize(
+    ("channel", "there", "problem"),
+    [
+        ("home", ["home/train.zip", "home/valid.zip"], "has no train and no valid, .*, but home/:"),
+        ("home", ["train.zip", "prepared.json"], "no valid, .*, but prepared.json, train.zip: na"),
+        ("home", ["train/Bag/1.png", "test/Bag/2.png"], "(--data home) has no valid, as a folder"),
+        ("train", [], "there is nothing below"),
+    ],
+)
+def test_data_that_cannot_be_trained_on_starts_no_job(
+    cloud, aws, tmp_path, channel, there, problem
+):
+    """The script in the container would say so, minutes and money later."""
+    for name in there:
+        aws.client("s3").put_object(Bucket="shop", Key=f"{tmp_path.name}/{name}", Body=b"x")
+    given = ["--data", f"{channel}=s3://shop/{tmp_path.name}", "--role", "GarmentTraining", "--yes"]
+    for command in ("train", "tune"):
+        status, said = cloud(command, *given)
+        assert status == 2
+        assert re.search(re.escape(problem).replace(r"\.\*", ".*"), said)
+
+
+def test_what_was_started_and_is_not_waited_for_tells_how_to_stop_it(cloud, aws, data):
+    cloud("upload", data, "s3://shop/data/unwatched")
+    _, said = cloud(
+        "train", "--name", "garment-unwatched", "--data", "stripes=s3://shop/data/unwatched",
+        "--yes", "--no-wait", "--role", "GarmentTraining", *QUICK,
+    )  # fmt: skip
+    assert "it costs money until it ends: the same command with --name garment-unwatched" in said
 
 
 @pytest.mark.parametrize(

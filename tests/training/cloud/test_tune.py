@@ -56,6 +56,11 @@ def test_a_range_that_cannot_be_is_told(text, fixed, problem):
         ranges([text], fixed)
 
 
+def channel(name: str, address: str) -> dict:
+    kind = {"S3DataType": "S3Prefix", "S3Uri": address}
+    return {"ChannelName": name, "DataSource": {"S3DataSource": kind}}
+
+
 def tuning(status: str, completed: int, running: int) -> dict:
     return {
         "HyperParameterTuningJobName": NAME,
@@ -78,6 +83,10 @@ def tuning(status: str, completed: int, running: int) -> dict:
             },
             "AlgorithmSpecification": {"TrainingInputMode": "File"},
             "RoleArn": "arn:aws:iam::123456789012:role/GarmentTraining",
+            "InputDataConfig": [
+                channel("home", "s3://shop/data/home"),
+                channel("start_from", "s3://shop/base/model.pt"),
+            ],
             "OutputDataConfig": {"S3OutputPath": "s3://shop/jobs"},
             "StoppingCondition": {},
         },
@@ -132,7 +141,9 @@ def test_the_trials_are_told_as_a_table_and_the_best_is_a_config(aws, tmp_path, 
         "-         128         0.1            Failed     garment-tuning-002",
         "garment-tuning-002: no data",
         "best: garment-tuning-003, 93.00% on valid; python -m training train",
-        f"    --config {tmp_path}/new/best.json --data DATA --output OUTPUT trains with its flags",
+        f"    --config {tmp_path}/new/best.json --data DATA --output OUTPUT --start-from MODEL "
+        "trains with its flags",
+        "    MODEL: a copy of s3://shop/base/model.pt, which the trials started from",
     ]
     assert json.loads((tmp_path / "new/best.json").read_text()) == {
         "epochs": 3,

@@ -47,6 +47,11 @@ def check(found: Hyperparameters) -> None:
     for name, value in found.items():
         if name in CONTAINER:
             raise CloudError(f"--{name} cannot be passed on: the job's container has its own")
+        if name == "resume":
+            raise CloudError(
+                "--resume cannot be passed on: a job goes on from the checkpoint that "
+                "--checkpoints names, and from its own after its instance was taken away"
+            )
         if "'" in value or "\n" in value or len(value) > 256:
             raise CloudError(f"--{name}: SageMaker takes 256 characters, no quotes or new lines")
         if name == "version" and _arrives(value) != value:

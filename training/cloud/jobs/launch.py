@@ -11,12 +11,15 @@ import boto3
 
 from training.cloud.asking import ask
 from training.cloud.aws import client, plain_errors
-from training.cloud.buckets import check_region, location, stored
+from training.cloud.buckets import Location, check_region, location, names_in
 from training.cloud.jobs.job import Job
 from training.cloud.jobs.rehearsal import Rehearsal, Rehearsed
 from training.cloud.jobs.source import write_source
 from training.cloud.prices import highest_price
 from training.errors import CloudError
+
+NEEDED = ("train", "valid")
+"""Splits that `train` learns from and chooses by, of each source."""
 
 
 def launch(job: Job, role: str, made: boto3.Session) -> None:
@@ -47,9 +50,17 @@ def being_started(name: str) -> Iterator[None]:
         yield
     except KeyboardInterrupt as interrupt:
         raise CloudError(
-            f"interrupted while {name} was being started. If it was, it costs money: the same "
-            f"command with --name {name} follows it, and on Ctrl-C asks whether to stop it"
+            f"interrupted while {name} was being started. If it was, it costs money: "
+            f"{how_to_follow(name)}"
         ) from interrupt
+
+
+def how_to_follow(name: str) -> str:
+    """How to see what a job or a tuning does, and to stop it."""
+    return (
+        f"the same command with --name {name}, and without --no-wait, follows it, and on Ctrl-C "
+        "asks whether to stop it"
+    )
 
 
 def rehearse(job: Job, role: str, region: str) -> Rehearsal:
@@ -89,7 +100,7 @@ def check_places(job: Job, made: boto3.Session) -> None:
     """What costs minutes to find out once the job has started: is there data, in this region?
 
     Raises:
-        CloudError: a bucket lies elsewhere, or there is nothing where data should be.
+        CloudError: a bucket lies elsewhere, or what lies there is no data that `train` would take.
     """
     s3 = client("s3", made)
     places = {name: location(uri) for name, uri in job.channels.items()}
@@ -100,11 +111,29 @@ def check_places(job: Job, made: boto3.Session) -> None:
         if where.key.endswith(".pt"):
             with plain_errors(f"looking at {where}"):
                 s3.head_object(Bucket=where.bucket, Key=where.key)
-        elif next(stored(s3, where), None) is None:
-            raise CloudError(
-                f"there is nothing below {where} (--data {name}): upload it first, "
-                f"python -m training cloud upload DATA {where}"
-            )
+        else:
+            _check_source(name, where, names_in(s3, where))
+
+
+def _check_source(name: str, where: Location, found: set[str]) -> None:
+    if not found:
+        raise CloudError(
+            f"there is nothing below {where} (--data {name}): upload it first, "
+            f"python -m training cloud upload DATA {where}"
+        )
+    if name in (*NEEDED, "test") and "train/" not in found:
+        return  # a channel of one split
+    missing = [split for split in NEEDED if found.isdisjoint({f"{split}/", f"{split}.zip"})]
+    if missing:
+        raise CloudError(
+            f"{where} (--data {name}) has no {' and no '.join(missing)}, as a folder or a .zip, "
+            f"but {_listed(found)}: name the folder of one source, as prepare made it"
+        )
+
+
+def _listed(names: set[str], most: int = 5) -> str:
+    shown = ", ".join(sorted(names)[:most])
+    return f"{shown}, and {len(names) - most} more" if len(names) > most else shown
 
 
 @contextlib.contextmanager
