@@ -31,7 +31,7 @@ def answer(probabilities=RIGHT, label=CATEGORIES[0], sha256=SHA256) -> bytes:
 def check(aws):
     """Runs `proven` with an endpoint that says so, or answers with an error's code."""
 
-    def run(said: bytes | str) -> bool:
+    def run(said: bytes | str, way_back=lambda: "There is a way back.") -> bool:
         calls = Calls()
         with Stubber(calls.client("sagemaker-runtime")) as stub:
             if isinstance(said, str):
@@ -45,7 +45,7 @@ def check(aws):
                     "Body": b"png",
                 }
                 stub.add_response("invoke_endpoint", {"Body": body}, request)
-            return proven(calls, "garments", [GOLDEN], SHA256, lambda: "There is a way back.")
+            return proven(calls, "garments", [GOLDEN], SHA256, way_back)
 
     return run
 
@@ -85,3 +85,12 @@ def test_no_answer_at_all(check):
     assert "garments is in service" in str(told.value)
     assert "/aws/sagemaker/Endpoints/garments" in str(told.value)
     assert str(told.value).endswith("There is a way back.")
+
+
+def test_no_answer_and_no_way_to_ask_which_way_back_there_is(check):
+    def unreachable() -> str:
+        raise CloudError("AWS cannot be reached")
+
+    with pytest.raises(CloudError, match="garments is in service, costs money") as told:
+        check("ModelError", unreachable)
+    assert str(told.value).endswith("python -m training cloud status garments")

@@ -37,11 +37,19 @@ def proven(
     except CloudError as error:
         raise CloudError(
             f"{str(error).rstrip('.')}. {endpoint} is in service, costs money and has proven "
-            f"nothing: do not use it. {container_log(endpoint)} {way_back()}"
+            f"nothing: do not use it. {container_log(endpoint)} {_told(way_back, endpoint)}"
         ) from error
     if not right:
-        print(f"Do not use it. {way_back()}")
+        print(f"Do not use it. {_told(way_back, endpoint)}")
     return right
+
+
+def _told(way_back: Callable[[], str], endpoint: str) -> str:
+    """The way back; where to look for it while AWS cannot be asked which one there is."""
+    try:
+        return way_back()
+    except CloudError:
+        return f"See what it does: python -m training cloud status {endpoint}"
 
 
 def _are_answered(calls: Calls, endpoint: str, golden: Sequence[Golden], sha256: str) -> bool:
