@@ -33,7 +33,10 @@ def test_the_same_name_again_starts_no_second_job(cloud, aws, data):
         ("home", ["home/train.zip", "home/valid.zip"], "has no train and no valid, .*, but home/:"),
         ("home", ["train.zip", "prepared.json"], "no valid, .*, but prepared.json, train.zip: na"),
         ("home", ["train/Bag/1.png", "test/Bag/2.png"], "(--data home) has no valid, as a folder"),
+        ("home", ["train/Bag/1.png", "train.zip", "valid.zip"], "has both train and train.zip: r"),
         ("train", [], "there is nothing below"),
+        ("train", ["Bag/1.png"], "needs a 'valid' split, and --data train has none"),
+        ("test", ["Bag/1.png"], "needs a 'train' split, and --data test has none"),
     ],
 )
 def test_data_that_cannot_be_trained_on_starts_no_job(
@@ -49,11 +52,12 @@ def test_data_that_cannot_be_trained_on_starts_no_job(
         assert re.search(re.escape(problem).replace(r"\.\*", ".*"), said)
 
 
-def test_what_was_started_and_is_not_waited_for_tells_how_to_stop_it(cloud, aws, data):
+@pytest.mark.parametrize("command", ["train", "tune"])
+def test_what_was_started_and_is_not_waited_for_tells_how_to_stop_it(cloud, aws, data, command):
     cloud("upload", data, "s3://shop/data/unwatched")
     _, said = cloud(
-        "train", "--name", "garment-unwatched", "--data", "stripes=s3://shop/data/unwatched",
-        "--yes", "--no-wait", "--role", "GarmentTraining", *QUICK,
+        command, "--name", "garment-unwatched", "--data", "stripes=s3://shop/data/unwatched",
+        "--yes", "--no-wait", "--role", "GarmentTraining", "--epochs", "3",
     )  # fmt: skip
     assert "it costs money until it ends: the same command with --name garment-unwatched" in said
 

@@ -9,10 +9,11 @@ import pytest
 
 from training import options
 from training.cloud import train
+from training.cloud.aws import session
 from training.cloud.jobs import arguments as job_arguments
 from training.cloud.jobs import job, measures
 from training.cloud.jobs.hyperparameters import hyperparameters
-from training.cloud.jobs.launch import being_started
+from training.cloud.jobs.launch import being_started, check_places
 from training.errors import CloudError
 
 HOME = "s3://shop/data/home"
@@ -121,6 +122,22 @@ def test_what_cannot_be_is_told_before_it_costs_money(arguments, problem):
 def test_a_name_that_sagemaker_refuses_is_told():
     with pytest.raises(CloudError, match="63 letters, digits and hyphens"):
         described(name="garment_1")
+
+
+@pytest.mark.parametrize(
+    ("there", "channels"),
+    [
+        (["train/Bag/1.png", "valid.zip"], ["home=s3://shop/home"]),
+        (["train/Bag/1.png", "valid/Bag/2.png"], ["s3://shop/home/train", "s3://shop/home/valid"]),
+        (["train.zip", "valid.zip"], ["train=s3://shop/home", "valid=s3://shop/home"]),
+        (["train/Bag/1.png", "valid/Bag/2.png"], ["train=s3://shop/home"]),
+    ],
+)
+def test_data_that_train_takes_is_taken(s3, there, channels):
+    for name in there:
+        s3.put_object(Bucket="shop", Key=f"home/{name}", Body=b"x")
+    first, *more = channels
+    check_places(described(*(f"--data={one}" for one in more), data=first), session())
 
 
 def test_ctrl_c_while_a_job_is_started_tells_its_name():

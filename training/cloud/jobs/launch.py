@@ -21,6 +21,8 @@ from training.errors import CloudError
 NEEDED = ("train", "valid")
 """Splits that `train` learns from and chooses by, of each source."""
 
+SPLITS = (*NEEDED, "test")
+
 
 def launch(job: Job, role: str, made: boto3.Session) -> None:
     """Upload the source and start the job.
@@ -107,12 +109,26 @@ def check_places(job: Job, made: boto3.Session) -> None:
     kept = [location(job.checkpoints)] if job.checkpoints else []
     for bucket in {where.bucket for where in [*places.values(), job.output, *kept]}:
         check_region(s3, bucket)
+    listed: dict[str, set[str]] = {}
     for name, where in places.items():
         if where.key.endswith(".pt"):
             with plain_errors(f"looking at {where}"):
                 s3.head_object(Bucket=where.bucket, Key=where.key)
         else:
-            _check_source(name, where, names_in(s3, where))
+            listed[name] = names_in(s3, where)
+            _check_source(name, where, listed[name])
+    alone = [name for name, found in listed.items() if _is_split(name, found)]
+    missing = [split for split in NEEDED if split not in alone]
+    if alone and missing:  # together they are one source
+        raise CloudError(
+            f"training needs a {missing[0]!r} split, and --data {', '.join(alone)} has none: name "
+            "the folder of a whole source, as prepare made it"
+        )
+
+
+def _is_split(name: str, found: set[str]) -> bool:
+    """Whether a channel is one split, and no source with splits in it; as in `train.data_of`."""
+    return name in SPLITS and "train/" not in found
 
 
 def _check_source(name: str, where: Location, found: set[str]) -> None:
@@ -121,8 +137,13 @@ def _check_source(name: str, where: Location, found: set[str]) -> None:
             f"there is nothing below {where} (--data {name}): upload it first, "
             f"python -m training cloud upload DATA {where}"
         )
-    if name in (*NEEDED, "test") and "train/" not in found:
-        return  # a channel of one split
+    if _is_split(name, found):
+        return
+    for split in SPLITS:
+        if {f"{split}/", f"{split}.zip"} <= found:
+            raise CloudError(
+                f"{where} (--data {name}) has both {split} and {split}.zip: remove one"
+            )
     missing = [split for split in NEEDED if found.isdisjoint({f"{split}/", f"{split}.zip"})]
     if missing:
         raise CloudError(
