@@ -37,7 +37,6 @@ class Caller:
 
     def __init__(self, settings: Settings, metrics: Metrics) -> None:
         self._settings = settings
-        self._attempts = settings.endpoint_attempts
         self._metrics = metrics
         self._told_failing = False
         self._breaker = CircuitBreaker(settings.endpoint_failures, settings.endpoint_pause_seconds)
@@ -58,8 +57,9 @@ class Caller:
         Raises:
             ServiceError: it could not be had; the last error that the endpoint caused.
         """
+        attempts = self._settings.endpoint_attempts
         earlier: Failure | None = None
-        for attempt in range(1, self._attempts + 1):
+        for attempt in range(1, attempts + 1):
             try:
                 found = await self._attempt(work, end)
             except Failure as failure:
@@ -69,7 +69,7 @@ class Caller:
                 # Full jitter: callers that failed together do not come back together.
                 pause = random.uniform(0, BACKOFF_SECONDS * 2 ** (attempt - 1))  # noqa: S311
                 self._metrics.endpoint_failures.labels(failure.error.code).inc()
-                last = attempt == self._attempts or time.perf_counter() + pause >= end
+                last = attempt == attempts or time.perf_counter() + pause >= end
                 if last or not failure.again:
                     raise failure.error from failure
                 earlier = failure
