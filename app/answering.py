@@ -84,7 +84,6 @@ async def _item(
         _log.exception("unexpected error at image %d of a batch", number)
         error = errors.InternalError("The service failed. Its log tells more.")
     if error is not None:
-        service.metrics.errors.labels(error.code).inc()
         request.state.errors.append(error)
     return BatchItem(
         index=number,

@@ -67,7 +67,7 @@ def create_app(
     app.state.service = service
     app.add_middleware(RequestMiddleware, metrics=service.metrics)
     app.add_middleware(LingeringMiddleware)  # around it: its log tells when the answer was sent
-    add_problem_handlers(app, service.metrics)
+    add_problem_handlers(app)
     return app
 
 

@@ -33,8 +33,8 @@ _log = logging.getLogger(__name__)
 class RequestMiddleware:
     """Puts `request_id` and `started` (seconds of `time.perf_counter`) into the request's state.
 
-    Also `errors`, a list: whoever makes one into an answer, or into a part of it, adds it for the
-    log.
+    Also `errors`, a list: whoever makes one into an answer, or into a part of it, adds it, and at
+    the end they are counted and told in the log.
     """
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
@@ -61,7 +61,7 @@ class RequestMiddleware:
 
         async def answer(error: ServiceError) -> None:
             scope["state"]["errors"].append(error)
-            await problem_response(error, request_id, self.metrics)(scope, receive, send_with_id)
+            await problem_response(error, request_id)(scope, receive, send_with_id)
 
         try:
             await self.app(scope, receive, send_with_id)
@@ -85,7 +85,10 @@ class RequestMiddleware:
     def _record(self, scope: Scope, status: int, seconds: float) -> None:
         # The path as it is routed, never as it was sent: labels have to stay few.
         route = getattr(scope.get("route"), "path", "unmatched")
+        failed: list[ServiceError] = scope["state"]["errors"]
         self.metrics.count_request(scope["method"], route, status, seconds)
+        for error in failed:
+            self.metrics.errors.labels(error.code).inc()
         quiet = route.startswith(_QUIET) and status < 500
         _log.log(
             logging.DEBUG if quiet else logging.INFO,
@@ -100,7 +103,7 @@ class RequestMiddleware:
                     "status": status,
                     "ms": round(1000 * seconds, 1),
                     "client": (scope.get("client") or ("-",))[0],
-                    **_told(scope["state"]["errors"]),
+                    **_told(failed),
                 }
             },
         )

@@ -18,7 +18,6 @@ from app.errors import (
     ServiceError,
 )
 from app.schemas import Problem
-from app.telemetry import Metrics
 
 MEDIA_TYPE = "application/problem+json"
 _EXAMPLE_ID = "6f1c0a9d3b7e4c58a2d1e0f49b8c7a65"
@@ -36,9 +35,8 @@ def problem(error: ServiceError, request_id: str) -> Problem:
     )
 
 
-def problem_response(error: ServiceError, request_id: str, metrics: Metrics) -> JSONResponse:
-    """The answer that the error becomes; it is counted."""
-    metrics.errors.labels(error.code).inc()
+def problem_response(error: ServiceError, request_id: str) -> JSONResponse:
+    """The answer that the error becomes."""
     return JSONResponse(
         problem(error, request_id).model_dump(),
         status_code=error.status,
@@ -72,13 +70,13 @@ def _example(error: type[ServiceError]) -> dict[str, Any]:
     return problem(error(meaning), _EXAMPLE_ID).model_dump()
 
 
-def add_problem_handlers(app: FastAPI, metrics: Metrics) -> None:
+def add_problem_handlers(app: FastAPI) -> None:
     """Make every error, the framework's own too, leave as problem+json."""
 
     async def handle(request: Request, error: Exception) -> JSONResponse:
         known = _service_error(request, error)
         request.state.errors.append(known)
-        return problem_response(known, request.state.request_id, metrics)
+        return problem_response(known, request.state.request_id)
 
     for kind in (ServiceError, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, handle)
