@@ -23,6 +23,11 @@ class Location(NamedTuple):
     def __str__(self) -> str:
         return f"s3://{self.bucket}/{self.key}".rstrip("/")
 
+    @property
+    def prefix(self) -> str:
+        """What the keys below it begin with."""
+        return f"{self.key}/" if self.key else ""
+
 
 class Stored(NamedTuple):
     """An object below a prefix: its key, and its size in bytes."""
@@ -72,16 +77,15 @@ def names_in(s3: S3Client, where: Location) -> set[str]:
     Raises:
         CloudError: the bucket cannot be listed.
     """
-    prefix = f"{where.key}/" if where.key else ""
     found: set[str] = set()
     with plain_errors(f"listing {where}"):
         pages = s3.get_paginator("list_objects_v2").paginate(
-            Bucket=where.bucket, Prefix=prefix, Delimiter="/"
+            Bucket=where.bucket, Prefix=where.prefix, Delimiter="/"
         )
         for page in pages:
             found |= {each["Key"] for each in page.get("Contents", [])}
             found |= {each["Prefix"] for each in page.get("CommonPrefixes", [])}
-    return {name.removeprefix(prefix) for name in found - {prefix}}
+    return {name.removeprefix(where.prefix) for name in found - {where.prefix}}
 
 
 def stored(s3: S3Client, where: Location) -> Iterator[Stored]:
@@ -90,9 +94,10 @@ def stored(s3: S3Client, where: Location) -> Iterator[Stored]:
     Raises:
         CloudError: the bucket cannot be listed.
     """
-    prefix = f"{where.key}/" if where.key else ""
     with plain_errors(f"listing {where}"):
-        pages = s3.get_paginator("list_objects_v2").paginate(Bucket=where.bucket, Prefix=prefix)
+        pages = s3.get_paginator("list_objects_v2").paginate(
+            Bucket=where.bucket, Prefix=where.prefix
+        )
         for page in pages:
             for found in page.get("Contents", []):
                 yield Stored(found["Key"], found["Size"])

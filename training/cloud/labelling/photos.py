@@ -33,7 +33,7 @@ class Photo:
 
 def photos_below(calls: Calls, where: Location, out: Location) -> Iterator[Photo]:
     """All objects below `where`, but for folders and what lies below `out`."""
-    prefix, own = _prefix(where), _prefix(out) if where.bucket == out.bucket else None
+    prefix, own = where.prefix, out.prefix if where.bucket == out.bucket else None
     for found in _objects(calls, where):
         key = found["Key"]
         # The console makes folders as objects whose names end so.
@@ -46,7 +46,7 @@ def answers_below(calls: Calls, out: Location, since: datetime) -> set[str]:
     # S3 tells whole seconds.
     first = since - timedelta(seconds=2)
     return {
-        found["Key"][len(_prefix(out)) :]
+        found["Key"][len(out.prefix) :]
         for found in _objects(calls, out)
         if found["Key"].endswith(".out") and found["LastModified"] >= first
     }
@@ -65,10 +65,6 @@ def answer_to(photo: Photo, where: Location, answers: set[str] | Mapping[str, An
 
 
 def _objects(calls: Calls, where: Location) -> Iterator[Any]:
-    request = {"Bucket": where.bucket, "Prefix": _prefix(where)}
+    request = {"Bucket": where.bucket, "Prefix": where.prefix}
     for page in calls.pages("s3", "ListObjectsV2", request, f"listing {where}"):
         yield from page.get("Contents", [])
-
-
-def _prefix(where: Location) -> str:
-    return f"{where.key}/" if where.key else ""
