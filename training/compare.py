@@ -23,9 +23,10 @@ from app.artifact import CATEGORIES, open_artifact
 from training import child
 from training.command import INTERRUPTED, command_line, output_folder, positive, writable
 from training.comparison import Candidate, Comparison, Effort, compare
-from training.datasets import FOLDERS, OTHER, SPLITS, class_ids, load_split, open_images
+from training.datasets import FOLDERS, OTHER, class_ids, load_split, open_images
 from training.errors import DataError
 from training.evaluation import Evaluation, Evaluations, identity, measure, one_split_of
+from training.folder_names import SPLITS
 from training.networks import ARCHITECTURES
 from training.prediction import predict
 from training.reports import plots

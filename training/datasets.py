@@ -23,7 +23,7 @@ from app.artifact import CATEGORIES
 from app.errors import ServiceError
 from app.images import decode
 from training.errors import DataError
-from training.folder_names import for_no_class, is_hidden, meant
+from training.folder_names import SPLITS, for_no_class, is_hidden, meant, splits_among
 from training.listing import refuse_undecodable, tree_files
 from training.networks import INPUT_SIZE, letterbox
 from training.zips import open_zip, read_member
@@ -32,7 +32,6 @@ OTHER = "other"
 FOLDERS: tuple[str, ...] = (*(category.replace("/", "-") for category in CATEGORIES), OTHER)
 """Folder names by class id; the eleventh, 10, is `other`."""
 
-SPLITS = ("train", "valid", "test")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif")
 _HEIC = {".heic", ".heif"}
 PREPARE = "python -m training prepare --help"
@@ -194,19 +193,13 @@ def find_splits(data: Path) -> dict[str, Path]:
     """
     if not data.is_dir():
         raise DataError(f"{data} is no folder. Prepare the data: {PREPARE}")
-    found = {}
-    for split in SPLITS:
-        there = [path for path in (data / split, data / f"{split}.zip") if path.exists()]
-        if len(there) > 1:  # which of them is the newer, nobody can tell
-            raise DataError(f"{data} has both {split} and {split}.zip: remove one")
-        if there:
-            found[split] = there[0]
+    found = splits_among({path.name for path in data.iterdir() if path.exists()}, str(data))
     if not found:
         raise DataError(
             f"{data} has none of {', '.join(SPLITS)} (folders or .zip packs). "
             f"Prepare the data: {PREPARE}"
         )
-    return found
+    return {split: data / name for split, name in found.items()}
 
 
 def sources_of(folders: Iterable[Path]) -> dict[str, dict[str, Path]]:

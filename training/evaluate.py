@@ -20,7 +20,7 @@ from typing import get_args
 
 from app.artifact import Artifact, Precision, open_artifact
 from training.command import command_line, output_folder, positive, writable
-from training.datasets import SPLITS, load_split
+from training.datasets import load_split
 from training.errors import DataError
 from training.evaluation import (
     Evaluation,
@@ -30,6 +30,7 @@ from training.evaluation import (
     one_split_of,
     without_garments,
 )
+from training.folder_names import SPLITS
 from training.prediction import predict
 from training.reports.evaluation import evaluation_report
 from training.reports.page import write_report

@@ -1,14 +1,37 @@
-"""What names of folders and files mean: nothing to read, a class, or a folder within a class."""
+"""What names of folders and files mean: nothing to read, a split, a class, or what lies in one."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import PurePosixPath
+
+from training.errors import DataError
+
+NEEDED = ("train", "valid")
+"""Splits that `train` learns from and chooses by, of each source."""
+
+SPLITS = (*NEEDED, "test")
 
 
 def is_hidden(file: PurePosixPath) -> bool:
     """Whether the file or a folder above it is hidden, or what macOS adds to a zip."""
     return any(part.startswith((".", "__MACOSX")) for part in file.parts)
+
+
+def splits_among(names: Collection[str], where: str) -> dict[str, str]:
+    """Of what lies in a folder, the names of the splits' folders or packs.
+
+    Raises:
+        DataError: one of them is there twice.
+    """
+    found = {}
+    for split in SPLITS:
+        there = [name for name in (split, f"{split}.zip") if name in names]
+        if len(there) > 1:  # which of them is the newer, nobody can tell
+            raise DataError(f"{where} has both {split} and {split}.zip: remove one")
+        if there:
+            found[split] = there[0]
+    return found
 
 
 def meant(folder: str, classes: Sequence[str]) -> int | None:

@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from training.datasets import SPLITS
 from training.errors import DataError
+from training.folder_names import SPLITS
 from training.originals import Item
 
 Members = Sequence[Item]

@@ -38,6 +38,7 @@ from training.diagnose import Diagnosis, Finding, TrainingStopped
 from training.distributed import Processes, processes
 from training.errors import DataError, TrainingError
 from training.exporting import export
+from training.folder_names import NEEDED, SPLITS
 from training.lineage import data_source, learnt_from
 from training.mixture import default_weights, mix
 from training.networks import build_network
@@ -86,7 +87,7 @@ def data_of(options: Options) -> dict[str, dict[str, Path]]:
     channels = {name: channels[name] for name in sorted(channels) if name not in TOOLS}
     found: dict[str, dict[str, Path]] = {}
     for name, path in channels.items():
-        if name in ("train", "valid", "test") and not (path / "train").exists():
+        if name in SPLITS and not (path / "train").exists():
             pack = path / f"{name}.zip"
             folders = [each for each in FOLDERS if (path / each).is_dir()]
             if pack.exists() and folders:
@@ -113,7 +114,7 @@ def _train(options: Options, group: Processes) -> int:
         checkpoint.check_unused(options.checkpoint_dir, "--checkpoint-dir" if apart else "--output")
     sources = data_of(options)
     for name, paths in sources.items():
-        for needed in ("train", "valid"):
+        for needed in NEEDED:
             if needed not in paths:
                 raise DataError(f"training needs a {needed!r} split, and {name} has none")
 

@@ -16,12 +16,8 @@ from training.cloud.jobs.job import Job
 from training.cloud.jobs.rehearsal import Rehearsal, Rehearsed
 from training.cloud.jobs.source import write_source
 from training.cloud.prices import highest_price
-from training.errors import CloudError
-
-NEEDED = ("train", "valid")
-"""Splits that `train` learns from and chooses by, of each source."""
-
-SPLITS = (*NEEDED, "test")
+from training.errors import CloudError, DataError
+from training.folder_names import NEEDED, SPLITS, splits_among
 
 
 def launch(job: Job, role: str, made: boto3.Session) -> None:
@@ -139,12 +135,12 @@ def _check_source(name: str, where: Location, found: set[str]) -> None:
         )
     if _is_split(name, found):
         return
-    for split in SPLITS:
-        if {f"{split}/", f"{split}.zip"} <= found:
-            raise CloudError(
-                f"{where} (--data {name}) has both {split} and {split}.zip: remove one"
-            )
-    missing = [split for split in NEEDED if found.isdisjoint({f"{split}/", f"{split}.zip"})]
+    try:
+        names = {each.rstrip("/") for each in found}
+        splits = splits_among(names, f"{where} (--data {name})")
+    except DataError as error:
+        raise CloudError(str(error)) from error
+    missing = [split for split in NEEDED if split not in splits]
     if missing:
         raise CloudError(
             f"{where} (--data {name}) has no {' and no '.join(missing)}, as a folder or a .zip, "
