@@ -121,6 +121,7 @@ def test_a_photo_waits_for_one_explanation_at_most(start: Start, engine: KnownEn
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         explanations = [pool.submit(explained, client, known_png(label)) for label in range(3)]
         until(lambda: metric(client, "garment_images_in_work") == 3 * (1 + EXPLANATION_COST))
+        until(lambda: sum(engine.batches) + metric(client, "garment_queue_depth") == 3)  # decoded
         engine.go_on.set()
         engine.explanations.release()  # the first; the second is held, the third waits for it
         until(lambda: engine.calls.count("explain") == 2 and sum(engine.batches) == 3)
