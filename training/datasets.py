@@ -24,9 +24,9 @@ from app.errors import ServiceError
 from app.images import decode
 from training.errors import DataError
 from training.folder_names import SPLITS, for_no_class, is_hidden, meant, splits_among
-from training.listing import refuse_undecodable, tree_files
+from training.listing import open_tree, refuse_undecodable
 from training.networks import INPUT_SIZE, letterbox
-from training.zips import open_zip, read_member
+from training.zips import read_member
 
 OTHER = "other"
 FOLDERS: tuple[str, ...] = (*(category.replace("/", "-") for category in CATEGORIES), OTHER)
@@ -81,6 +81,12 @@ class ImageFolder:
             return read_member(self.archive, file.member)
         return (self.path / file.member).read_bytes()
 
+    def size(self, file: ImageFile) -> int:
+        """Of the file, in bytes."""
+        if self.archive is not None:
+            return self.archive.getinfo(file.member).file_size
+        return (self.path / file.member).stat().st_size
+
 
 @dataclass(frozen=True)
 class Split:
@@ -109,15 +115,7 @@ def open_images(path: Path) -> ImageFolder:
         DataError: there is nothing there, no zip or one that cannot be read, no image in a class
             folder, a link to nothing, or a name that is not UTF-8.
     """
-    refuse_undecodable(path.parent, path.name)
-    if path.is_dir():
-        archive = None
-        members = tree_files(path)
-    elif path.is_file():
-        archive = open_zip(path)
-        members = [name for name in archive.namelist() if not name.endswith("/")]
-    else:
-        raise DataError(f"{path} does not exist: expected a folder or a zip of CLASS/NAME images")
+    archive, members = open_tree(path)
     files, unread, unsorted = [], [], []
     for file, member in sorted((PurePosixPath(member), member) for member in members):
         suffix, alone = file.suffix.lower(), len(file.parts) < 2

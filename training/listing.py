@@ -3,10 +3,28 @@
 from __future__ import annotations
 
 import os
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from training.errors import DataError
+from training.zips import open_zip
+
+
+def open_tree(path: Path) -> tuple[zipfile.ZipFile | None, list[str]]:
+    """A folder or zip of images: the archive, if it is one, and what lies in it.
+
+    Raises:
+        DataError: there is nothing there, no zip or one that cannot be read, a link to nothing, or
+            the name of it is not UTF-8.
+    """
+    refuse_undecodable(path.parent, path.name)
+    if path.is_dir():
+        return None, tree_files(path)
+    if path.is_file():
+        archive = open_zip(path)
+        return archive, [name for name in archive.namelist() if not name.endswith("/")]
+    raise DataError(f"{path} does not exist: expected a folder or a zip of CLASS/NAME images")
 
 
 def tree_files(root: Path) -> list[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -20,7 +20,7 @@ from tqdm import tqdm
 from app.errors import ServiceError
 from app.images import decode
 from training import fashion_mnist
-from training.datasets import FOLDERS, MAX_PIXELS, class_ids, open_images
+from training.datasets import FOLDERS, MAX_PIXELS, ImageFolder, class_ids, open_images
 
 _SPLIT_NAMES = {
     "train": ("train", "training"),
@@ -59,6 +59,10 @@ class Source:
     renamed: dict[str, str] = field(default_factory=dict)
     ignored: list[str] = field(default_factory=list)
     """Folders above those of the classes that name no split, where there are several."""
+    in_two_classes: list[str] = field(default_factory=list)
+    not_found: list[str] = field(default_factory=list)
+    unlabelled: list[str] = field(default_factory=list)
+    """Of tables: photos with two labels, rows whose photo is not there, photos without a row."""
 
 
 @dataclass
@@ -94,11 +98,15 @@ def list_images(path: Path) -> Source:
         DataError: there are none, or a class is unknown.
     """
     folder = open_images(path)
-    ids = class_ids(folder)
+    return source_of(folder, class_ids(folder), within=1)
+
+
+def source_of(folder: ImageFolder, ids: Mapping[str, int], within: int) -> Source:
+    """Its images as a source, of the classes `ids`; each lies in so many folders of its class."""
     source = Source([], unread=folder.unread, unsorted=folder.unsorted)
     others = set()
     for file in folder.files:
-        above = PurePosixPath(file.name).parts[:-2]
+        above = PurePosixPath(file.name).parts[: -1 - within]
         named = [(part, name) for part in above if (name := split_named(part))]
         for part, name in named[:1]:
             if part.lower() != name:

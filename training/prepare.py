@@ -4,22 +4,26 @@ A source is a folder with Fashion-MNIST's four files, the word fashion-mnist (to
 it), or an ImageFolder tree or zip: CLASS/NAME, or train/CLASS/NAME and test/CLASS/NAME. What is
 there of train, valid and test is kept; a missing split is cut off. Which images it gets follows
 from their pixels and the seed, so that each stays in its split when photos are added. Corrupt
-images, exact duplicates and images that lie in two classes are reported and left out.
+images, exact duplicates and images that lie in two classes are reported and left out. With
+--labels, photos in any folders get the labels that people gave them on the service's page.
 
     python -m training prepare /usr/share/datasets/fashion-mnist --output data/fashion-mnist --pack
     python -m training prepare photos.zip --output data/photos
+    python -m training prepare photos --labels garments-2026-11-28T101500.csv --output data/photos
 """
 
 from __future__ import annotations
 
 import argparse
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from training import fashion_mnist
 from training.command import number, output_folder
 from training.errors import DataError
+from training.label_tables import read_tables
+from training.labelled import list_labelled
 from training.originals import Source, check, list_images, read_fashion_mnist
 from training.prepared import Summary, partial_folder, partial_of, write_prepared
 from training.splits import check_classes, split
@@ -44,6 +48,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="share for a missing valid split (default: 0.1; of Fashion-MNIST 5,000 images)",
     )
     parser.add_argument("--test", type=float, help="share for a missing test split (default: 0.1)")
+    parser.add_argument(
+        "--labels",
+        type=Path,
+        action="append",
+        metavar="CSV",
+        default=[],
+        help="a table of the service's page, with the labels in true_label; may be repeated",
+    )
+    parser.add_argument(
+        "--accepted",
+        action="store_true",
+        help="with --labels: where nobody looked, take an answer that asked for no review",
+    )
     parser.add_argument("--name", help="of the source, for the model card (default: its file name)")
     parser.add_argument("--licence", help="of the source, for the model card")
     parser.add_argument("--url", help="of the source, for the model card")
@@ -56,6 +73,8 @@ def run(arguments: argparse.Namespace) -> int:
     summary = prepare(
         arguments.source,
         arguments.output,
+        labels=arguments.labels,
+        accepted=arguments.accepted,
         pack=arguments.pack,
         seed=arguments.seed,
         shares={name: share for name, share in given.items() if share is not None},
@@ -73,6 +92,8 @@ def prepare(
     source: str,
     output: Path,
     *,
+    labels: Sequence[Path] = (),
+    accepted: bool = False,
     pack: bool = False,
     seed: int = 0,
     shares: Mapping[str, float] | None = None,
@@ -83,7 +104,9 @@ def prepare(
 ) -> Summary:
     """Check, split and write one source; nothing is left behind when it fails.
 
-    `shares` of valid and test, and what is said of the source, go before the usual ones.
+    `labels` are tables that have the photos' classes, `accepted` tells whether the model's own
+    answers count there (`label_tables`). `shares` of valid and test, and what is said of the
+    source, go before the usual ones.
 
     Raises:
         DataError: the source cannot be used, or there is something at `output` already.
@@ -92,11 +115,19 @@ def prepare(
     shares = dict(shares or {})
     if not all(0 < share < 0.5 for share in shares.values()):
         raise DataError("the shares for valid and test must lie between 0 and 0.5")
+    if accepted and not labels:
+        raise DataError("--accepted is for the answers in tables: give them with --labels")
+    rows = read_tables(labels, accepted) if labels else []
     _refuse_output(source, output, overwrite)
     with partial_folder(output) as partial:
         folder = fashion_mnist.download() if source == fashion_mnist.NAME else Path(source)
         known = fashion_mnist.is_fashion_mnist(folder)
-        found = read_fashion_mnist(folder) if known else list_images(folder)
+        if rows and known:
+            raise DataError("Fashion-MNIST has its own labels: leave out --labels")
+        if rows:
+            found = list_labelled(folder, rows)
+        else:
+            found = read_fashion_mnist(folder) if known else list_images(folder)
         _refuse_shares(source, found, shares)
         checked = check(found.items)
         if known:
@@ -111,11 +142,13 @@ def prepare(
                 part: dict(sorted(Counter(item.folder for item in chosen).items()))
                 for part, chosen in splits.items()
             },
-            in_two_classes=checked.in_two_classes,
+            in_two_classes=[*found.in_two_classes, *checked.in_two_classes],
             corrupt=checked.corrupt,
             duplicates=checked.duplicates,
             unread=found.unread,
             unsorted=found.unsorted,
+            not_found=found.not_found,
+            unlabelled=found.unlabelled,
             taken_for=found.renamed,
             ignored=found.ignored,
         )

@@ -35,6 +35,10 @@ class Summary:
     unread: list[str] = field(default_factory=list)
     unsorted: list[str] = field(default_factory=list)
     """Photos beside the class folders of the source."""
+    not_found: list[str] = field(default_factory=list)
+    """Rows of tables whose photo is not in the source."""
+    unlabelled: list[str] = field(default_factory=list)
+    """Photos that the tables have no label for."""
     taken_for: dict[str, str] = field(default_factory=dict)
     """Folders of the source whose names are not those of the splits that they were taken for."""
     ignored: list[str] = field(default_factory=list)
@@ -46,11 +50,15 @@ class Summary:
             ("in two classes", self.in_two_classes),
             ("corrupt", self.corrupt),
             ("duplicate", self.duplicates),
+            ("no such photo", self.not_found),
         ):
             for name in names[:10]:
                 yield f"left out, {kind}: {name}"
             if len(names) > 10:
                 yield f"left out, {kind}: {len(names) - 10} more, listed in prepared.json"
+        if self.unlabelled:
+            photos = "1 photo" if len(self.unlabelled) == 1 else f"{len(self.unlabelled):,} photos"
+            yield f"left out, {photos} without a label; listed in prepared.json"
         for told in left_out(self.unread, self.unsorted):
             yield f"left out, {told}; listed in prepared.json"
         for folder, split in self.taken_for.items():

@@ -1,16 +1,22 @@
 // The page: photos come in (intake.js), are sent to the service (service.js), each gets a card
-// (card.js), and the table of all answers can be downloaded (table.js).
+// (card.js) on which a person can say what it shows (choices.js, keys.js), and the table of all
+// answers can be downloaded (table.js).
 
 import { Card } from "./card.js";
 import { watchIntake } from "./intake.js";
+import { neighbour, watchKeys } from "./keys.js";
 import { guard, mayClear, release } from "./leave.js";
+import { recall, remember } from "./remember.js";
 import { canBeRetried, classify, readModel, UNUSABLE } from "./service.js";
 import { csv } from "./table.js";
 
 const IN_FLIGHT = 4; // photos with the service at the same time
 const $ = (id) => document.getElementById(id);
 
-/** One per photo, oldest first: {name, file, state, prediction, problem, roundTrip, card}. */
+/**
+ * One per photo, oldest first: {name, file, state, prediction, problem, roundTrip, truth, card};
+ * `truth` is what a person says that it shows, or null.
+ */
 let photos = [];
 let waiting = [];
 let lanes = 0;
@@ -18,6 +24,7 @@ let run = new AbortController(); // aborted by "Clear"
 let frame = 0; // the one that is asked for to show the counts in
 
 watchIntake($, add);
+watchKeys($("cards"), (card) => photos.find((photo) => photo.card.element === card), judge);
 $("download").addEventListener("click", download);
 $("clear").addEventListener("click", clear);
 $("retry").addEventListener("click", () => send(photos.filter(isRetriable)));
@@ -31,8 +38,12 @@ showModel();
 function add(files) {
   if (!files.length) return;
   const added = files.map(({ name, file }) => {
-    const photo = { name, file };
-    photo.card = new Card(photo, () => send([photo]), (note) => explain(photo, note));
+    const photo = { name, file, truth: recall({ name, file }) };
+    photo.card = new Card(photo, {
+      retry: () => send([photo]),
+      explain: (note) => explain(photo, note),
+      judge: (truth) => judge(photo, truth),
+    });
     return photo;
   });
   photos.push(...added);
@@ -75,8 +86,21 @@ async function work(signal) {
 }
 
 function show(photo, answer) {
-  Object.assign(photo, answer, { state: stateOf(answer) });
+  Object.assign(photo, answer);
+  photo.state = stateOf(photo);
   photo.card.show();
+}
+
+/** A person says what the photo shows; null: they take it back. With `onward`, show the next. */
+function judge(photo, truth, onward = false) {
+  const { element } = photo.card;
+  const next = neighbour(element, 1) ?? neighbour(element, -1);
+  photo.truth = truth;
+  remember(photo);
+  show(photo, {});
+  if (onward || !element.checkVisibility()) next?.focus();
+  guard([photo]);
+  refresh();
 }
 
 /** The photo is sent again: it takes the service much longer, so it is not done for each. */
@@ -84,8 +108,9 @@ function explain({ file, name }, note) {
   return classify(file, name, run.signal, note, "?explain=true");
 }
 
-function stateOf({ prediction }) {
+function stateOf({ prediction, truth }) {
   if (!prediction) return "failed";
+  if (truth) return "checked";
   return prediction.needs_review ? "review" : "done";
 }
 
@@ -107,20 +132,21 @@ function refreshSoon() {
 
 function refresh() {
   const count = (state) => photos.filter((photo) => photo.state === state).length;
-  const [review, failed] = [count("review"), count("failed")];
-  const ready = count("done") + review + failed;
+  const [review, checked, failed] = ["review", "checked", "failed"].map(count);
+  const ready = count("done") + review + checked + failed;
   $("results").hidden = photos.length === 0;
   $("count").textContent = `${ready} of ${photos.length} photos`;
   $("progress").max = Math.max(photos.length, 1);
   $("progress").value = ready;
   $("count-all").textContent = photos.length;
   $("count-review").textContent = review;
+  $("count-checked").textContent = checked;
   $("count-failed").textContent = failed;
   const focused = document.activeElement === $("retry");
   $("retry").hidden = !photos.some(isRetriable);
   if (focused && $("retry").hidden) $("choose").focus();
   $("download").disabled = ready === 0;
-  const shown = { all: photos.length, review, failed }[$("cards").dataset.show];
+  const shown = { all: photos.length, review, checked, failed }[$("cards").dataset.show];
   $("nothing").hidden = shown > 0;
   if (photos.length && ready === photos.length) {
     // Read out once, at the end.
@@ -134,6 +160,7 @@ function clear() {
   run.abort();
   run = new AbortController();
   release(photos);
+  for (const photo of photos) if (photo.truth) remember({ ...photo, truth: null });
   photos = [];
   waiting = [];
   lanes = 0;

@@ -1,5 +1,6 @@
 // The card of one photo.
 
+import { choices, inWords } from "./choices.js";
 import { failure, make, path } from "./parts.js";
 import { why } from "./why.js";
 import { likely, milliseconds, percent, reasons } from "./words.js";
@@ -10,20 +11,21 @@ const WAITING = { waiting: "Waiting", sending: "Looking…" };
 
 export class Card {
   #photo;
-  #retry;
-  #explain;
+  #actions;
   #thumbnail;
   #head = make("div", "head");
   #body = make("div", "body");
 
   /**
-   * @param {() => void} retry sends this photo again
-   * @param {(note: (text: string) => void) => Promise<object>} explain asks why it has its answer
+   * @param {object} actions
+   * @param {() => void} actions.retry sends this photo again
+   * @param {(note: (text: string) => void) => Promise<object>} actions.explain asks why it has
+   *   its answer
+   * @param {(truth: string | null) => void} actions.judge told what the photo shows
    */
-  constructor(photo, retry, explain) {
+  constructor(photo, actions) {
     this.#photo = photo;
-    this.#retry = retry;
-    this.#explain = explain;
+    this.#actions = actions;
     this.#thumbnail = make("div", "thumbnail", extension(photo.name));
     this.#thumbnail.setAttribute("aria-hidden", "true");
     this.element = make("li", "card", this.#thumbnail, this.#head, this.#body);
@@ -32,19 +34,21 @@ export class Card {
 
   /** Draw the photo's state. */
   show() {
-    const { state, name, prediction, problem } = this.#photo;
+    const { state, name, prediction, problem, truth } = this.#photo;
     const focused = this.element.contains(document.activeElement);
     this.element.dataset.state = state;
     const title = make("p", "name", ...path(name));
     if (prediction) {
-      const doubtful = prediction.review_reasons.includes("not_a_garment");
-      const label = make("p", doubtful ? "label doubtful" : "label", prediction.label);
-      this.#head.replaceChildren(title, label, make("p", "", percent(prediction.confidence)));
-      this.#body.replaceChildren(...answer(this.#photo, this.#explain));
-      this.#drawThumbnail();
+      const doubtful = !truth && prediction.review_reasons.includes("not_a_garment");
+      const text = truth ? inWords(truth) : prediction.label;
+      const label = make("p", doubtful ? "label doubtful" : "label", text);
+      this.#head.replaceChildren(title, label, truth ? checked(this.#photo)
+        : make("p", "", percent(prediction.confidence)));
+      this.#body.replaceChildren(...answer(this.#photo, this.#actions));
+      if (!this.#thumbnail.querySelector("img")) this.#drawThumbnail();
     } else if (problem) {
       this.#head.replaceChildren(title, make("p", "error", problem.title));
-      this.#body.replaceChildren(...failure(problem, this.#retry));
+      this.#body.replaceChildren(...failure(problem, this.#actions.retry));
     } else {
       this.#head.replaceChildren(title, make("p", "pending", WAITING[state]));
       this.#body.replaceChildren();
@@ -82,25 +86,34 @@ export class Card {
   }
 }
 
-function answer({ prediction, roundTrip }, explain) {
-  const { probabilities, needs_review, timings_ms } = prediction;
+/** What the model had said of a photo that a person has looked at. */
+function checked({ prediction, truth }) {
+  const { label, confidence } = prediction;
+  const said = label === truth ? "the model agrees" : `the model said ${label}`;
+  return make("p", "checked", make("strong", "", "Checked"), ` · ${said}, ${percent(confidence)}`);
+}
+
+function answer(photo, { explain, judge }) {
+  const { prediction, roundTrip, truth } = photo;
+  const { needs_review, timings_ms } = prediction;
   const parts = [];
-  if (needs_review) {
+  if (needs_review && !truth) {
     const list = make("ul", "", ...reasons(prediction).map((text) => make("li", "", text)));
     parts.push(make("div", "flag", make("strong", "", "A person should look"), list));
   }
   const time = make("span", "time", milliseconds(timings_ms.total));
   time.title = "From the request's first byte to the answer, in the service";
   const summary = make("summary", "", make("span", "", "All ten, and details"), time);
-  const details = make("details", "", summary, ...more(prediction, roundTrip));
+  const { first, rest } = choices(photo, judge, TOP);
+  const details = make("details", "", summary, rest, ...more(prediction, roundTrip));
   const set = make("p", "quiet", likely(prediction));
   set.title = "Holds the right category for 95 % of photos like those that the model was " +
     "calibrated on";
-  return [...parts, bars(probabilities.slice(0, TOP)), set, details, why(explain)];
+  return [...parts, first, set, details, why(explain)];
 }
 
 function more(prediction, roundTrip) {
-  const { probabilities, garment_probability, background, timings_ms, request_id } = prediction;
+  const { garment_probability, background, timings_ms, request_id } = prediction;
   const facts = [["Background", background], ["There and back", milliseconds(roundTrip)]];
   for (const [phase, value] of Object.entries(timings_ms)) {
     if (value === null) continue; // an explanation that was not asked for
@@ -110,20 +123,10 @@ function more(prediction, roundTrip) {
     facts.unshift(["One of these garments at all", percent(garment_probability)]);
   }
   return [
-    bars(probabilities.slice(TOP)),
     make("dl", "", ...facts.flatMap(([term, value]) =>
       [make("dt", "", term), make("dd", "", value)])),
     make("p", "quiet", `Request ${request_id}`),
   ];
-}
-
-function bars(probabilities) {
-  return make("ul", "bars", ...probabilities.map(({ label, probability }) => {
-    const fill = make("span", "fill");
-    fill.style.width = `${probability * 100}%`;
-    const bar = make("span", "bar", fill);
-    return make("li", "", make("span", "", label), bar, make("span", "", percent(probability)));
-  }));
 }
 
 function extension(name) {

@@ -3,13 +3,13 @@
 /** @returns {string} a row per photo, failed ones too, in the order in which they were added */
 export function csv(photos) {
   const categories = categoriesOf(photos);
-  const head = ["file", "bytes", "modified", "label", "class_id", "confidence", "needs_review",
+  const head = ["file", "bytes", "modified", "true_label", "label", "class_id", "confidence", "needs_review",
     "review_reasons", "labels", "background", "garment_probability",
     ...categories.map((label) => `probability ${label}`),
     "error_code", "error_detail", "model", "model_version",
     "model_sha256", "request_id", "milliseconds"];
-  const rows = photos.map(({ name, file, prediction: p, problem }) => [
-    name, ...versionOf(file, problem), p?.label, p?.class_id, rounded(p?.confidence),
+  const rows = photos.map(({ name, file, prediction: p, problem, truth }) => [
+    name, ...versionOf(file, problem), p && truth, p?.label, p?.class_id, rounded(p?.confidence),
     p?.needs_review, p?.review_reasons.join(" "), p?.labels.join("; "), p?.background,
     rounded(p?.garment_probability),
     ...categories.map((label) => rounded(probabilityOf(p, label))),

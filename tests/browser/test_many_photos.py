@@ -95,7 +95,7 @@ def test_photos_of_one_name_are_told_apart_in_the_table(
     files[0].unlink()  # after its answer
 
     rows = _table(page)
-    assert list(rows[0])[:4] == ["file", "bytes", "modified", "label"]
+    assert list(rows[0])[:5] == ["file", "bytes", "modified", "true_label", "label"]
     assert {row["file"] for row in rows} == {"IMG_0001.png"}
     times = [f"2023-11-14T22:13:{20 + number}.000Z" for number in range(IN_FLIGHT)]
     assert [row["bytes"] for row in rows] == [*sizes, ""]

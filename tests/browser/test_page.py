@@ -64,8 +64,9 @@ def test_photo_gets_the_answer_of_the_api(service: str, open_page: OpenPage) -> 
     expect(card.locator(".thumbnail img")).to_have_count(1)
     expect(card.locator(".bars li").filter(visible=True)).to_have_count(3)
     card.get_by_text("All ten, and details").click()
-    names = card.locator(".bars li > :first-child").filter(visible=True)
-    expect(names).to_have_text([each["label"] for each in answer["probabilities"]])
+    names = card.locator(".bars .key + span").filter(visible=True)
+    labels = [each["label"] for each in answer["probabilities"]]
+    expect(names).to_have_text([*labels, "None of these"])
     expect(card).to_contain_text("There and back")
 
 

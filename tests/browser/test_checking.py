@@ -1,0 +1,208 @@
+"""A person says on the page what the photos show, and training takes it from the table."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from playwright.sync_api import Locator, Page, expect
+
+from tests.training.grey_model import level_of
+from training.datasets import find_splits, open_images
+from training.prepare import prepare
+
+pytestmark = pytest.mark.browser
+
+OpenPage = Callable[..., Page]
+
+
+def _grey(folder: Path, name: str, label: int) -> Path:
+    """A photo that the grey model gives this label; as it is blank, a person is to look."""
+    file = folder / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    # A pixel of its own: equal photos are one to `prepare`.
+    image = Image.new("L", (64, 64), level_of(label))
+    image.putpixel((0, 0), len(list(folder.rglob("*.png"))))
+    image.save(file)
+    return file
+
+
+def _answered(page: Page, files: list[Path]) -> None:
+    page.set_input_files("#files", files)
+    expect(page.get_by_role("status")).to_contain_text(f"{len(files)} of {len(files)} photos")
+
+
+def _card(page: Page, name: str) -> Locator:
+    return page.locator(".card").filter(has_text=name)
+
+
+def _choose(card: Locator, category: str) -> None:
+    card.get_by_role("button", name=category).click()
+
+
+def _counts(page: Page) -> list[str]:
+    return [page.locator(f"#count-{kind}").inner_text() for kind in ("review", "checked", "failed")]
+
+
+def _show(page: Page, kind: str) -> None:
+    page.locator("#filter").get_by_text(kind).click()
+
+
+def _labels(page: Page) -> dict[str, str]:
+    """The photos' true labels, by the downloaded table."""
+    text = _table(page).read_bytes().decode("utf-8-sig")
+    return {row["file"]: row["true_label"] for row in csv.DictReader(StringIO(text))}
+
+
+def _table(page: Page) -> Path:
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download table").click()
+    return Path(download.value.path())
+
+
+def test_category_is_chosen_and_taken_back(
+    grey_service: str, open_page: OpenPage, tmp_path: Path
+) -> None:
+    page = open_page(grey_service)
+    _answered(page, [_grey(tmp_path, "a.png", 4), _grey(tmp_path, "b.png", 8)])
+    card = _card(page, "a.png")
+    expect(card).to_contain_text("A person should look")
+    assert _counts(page) == ["2", "0", "0"]
+
+    _choose(card, "Dress")
+    expect(card.locator(".label")).to_have_text("Dress")
+    expect(card).to_contain_text("Checked · the model said Coat, ")
+    expect(card).not_to_contain_text("A person should look")
+    expect(card.get_by_role("button", pressed=True)).to_contain_text("Dress")
+    assert _counts(page) == ["1", "1", "0"]
+    card.get_by_text("All ten, and details").click()
+    _choose(card, "None of these")
+    expect(card.locator(".label")).to_have_text("None of the ten")
+    _choose(card, "Coat")
+    expect(card).to_contain_text("Checked · the model agrees, ")
+    assert _labels(page) == {"a.png": "Coat", "b.png": ""}
+
+    _choose(card, "Coat")
+    expect(card).to_contain_text("A person should look")
+    assert _labels(page) == {"a.png": "", "b.png": ""}
+
+
+def test_keys_go_through_what_is_to_be_looked_at(
+    grey_service: str, open_page: OpenPage, tmp_path: Path
+) -> None:
+    page = open_page(grey_service)
+    _answered(page, [_grey(tmp_path, f"{name}.png", 4) for name in "abcdef"])
+    _show(page, "To look at")
+    _card(page, "a.png").locator(".thumbnail").click()
+    for key, name in (("Enter", "b"), ("6", "c"), ("ArrowRight", "d"), ("n", "e"), ("x", "e")):
+        page.keyboard.press(key)
+        expect(_card(page, f"{name}.png")).to_be_focused()
+    page.keyboard.press("Control+3")  # the browser's own
+    page.keyboard.press("Backspace")  # nothing to take back
+    expect(_card(page, "e.png")).to_be_focused()
+    assert _counts(page) == ["3", "3", "0"]
+
+    _show(page, "Checked")
+    _card(page, "b.png").locator(".thumbnail").click()
+    page.keyboard.press("Backspace")
+    expect(_card(page, "d.png")).to_be_focused()
+    _show(page, "To look at")
+    _card(page, "f.png").get_by_role("button", name="Coat").press("Enter")  # the button's own
+    expect(_card(page, "e.png")).to_be_focused()  # the one before, as this was the last
+    assert _labels(page) == {
+        "a.png": "Coat",
+        "b.png": "",
+        "c.png": "",
+        "d.png": "other",
+        "e.png": "",
+        "f.png": "Coat",
+    }
+    _card(page, "b.png").locator(".thumbnail").click()
+    for _ in range(3):
+        page.keyboard.press("3")
+    expect(page.get_by_text("No photo here.")).to_be_visible()
+    expect(page.get_by_role("radio", name="To look at")).to_be_focused()
+
+
+def test_second_click_of_a_double_click_is_not_for_the_next_photo(
+    grey_service: str, open_page: OpenPage, tmp_path: Path
+) -> None:
+    page = open_page(grey_service)
+    _answered(page, [_grey(tmp_path, f"{name}.png", 4) for name in "abc"])
+    _show(page, "To look at")
+    _card(page, "a.png").get_by_role("button", name="Coat").dblclick()
+    assert _counts(page) == ["2", "1", "0"]
+
+
+def test_labels_outlast_the_page_but_not_clear(
+    grey_service: str, open_page: OpenPage, tmp_path: Path
+) -> None:
+    page = open_page(grey_service)
+    files = [_grey(tmp_path, "a.png", 4), _grey(tmp_path, "b.png", 8)]
+    _answered(page, files)
+    _choose(_card(page, "a.png"), "Dress")
+    _table(page)  # so that leaving asks nothing
+    page.reload()
+    _answered(page, files)
+    expect(_card(page, "a.png")).to_contain_text("Checked · the model said Coat")
+    assert _labels(page) == {"a.png": "Dress", "b.png": ""}
+
+    page.get_by_role("button", name="Clear").click()
+    _grey(tmp_path, "a.png", 3)  # another photo of this name, as cameras make them
+    _answered(page, files)
+    assert _counts(page) == ["2", "0", "0"]
+
+
+def test_label_is_asked_for_before_it_is_lost(
+    grey_service: str, open_page: OpenPage, tmp_path: Path
+) -> None:
+    page = open_page(grey_service)
+    asked: list[str] = []
+    page.on("dialog", lambda dialog: (asked.append(dialog.message), dialog.dismiss()))
+    _answered(page, [_grey(tmp_path, "a.png", 4)])
+    _table(page)
+    _choose(_card(page, "a.png"), "Coat")  # after the table
+    page.get_by_role("button", name="Clear").click()
+    assert asked == ["Forget all photos? 1 is not in a downloaded table."]
+
+
+def test_browser_that_keeps_nothing_hinders_nothing(
+    grey_service: str, open_page: OpenPage, tmp_path: Path
+) -> None:
+    page = open_page(grey_service)
+    page.add_init_script(
+        "Storage.prototype.getItem = Storage.prototype.setItem = () => { throw 1 }"
+    )
+    page.reload()
+    _answered(page, [_grey(tmp_path, "a.png", 4)])
+    _choose(_card(page, "a.png"), "Coat")
+    assert _labels(page) == {"a.png": "Coat"}
+
+
+def test_training_takes_the_labels_from_the_table(
+    grey_service: str, open_page: OpenPage, tmp_path: Path
+) -> None:
+    photos = tmp_path / "photos"
+    files = [_grey(photos, f"{label}/{n}.png", label) for label in (4, 8) for n in range(9)]
+    page = open_page(grey_service)
+    # Photos that are chosen lose their folders: two are named 0.png, and tell apart by their bytes.
+    sizes = {file.stat().st_size for file in files if file.name == "0.png"}
+    assert len(sizes) == 2
+    _answered(page, files)
+    _show(page, "To look at")
+    page.locator(".card .thumbnail").first.click()
+    for n in range(18):
+        page.keyboard.press("Enter" if n % 3 else "6")
+
+    prepare(str(photos), tmp_path / "data", labels=[_table(page)])
+
+    found = [
+        file.folder
+        for split in find_splits(tmp_path / "data").values()
+        for file in open_images(split).files
+    ]
+    assert {name: found.count(name) for name in set(found)} == {"Bag": 6, "Coat": 6, "Shirt": 6}

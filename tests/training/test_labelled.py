@@ -1,0 +1,140 @@
+import json
+import unicodedata
+import zipfile
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+from training.__main__ import main
+from training.errors import DataError
+from training.label_tables import Row
+from training.labelled import list_labelled
+from training.originals import Source
+
+
+def row(file: str, folder: str, size: int | None = None, where: str = "t.csv, line 2") -> Row:
+    return Row(where, PurePosixPath(file), size, folder)
+
+
+def labels(source: Source) -> dict[str, str]:
+    return {item.place: item.folder for item in source.items}
+
+
+def add(root: Path, *names: str, data: bytes | None = None) -> None:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(name.encode() if data is None else data)
+
+
+def test_photos_are_found_below_and_above_the_folder(tmp_path: Path) -> None:
+    add(tmp_path, "photos/a.jpg", "photos/sub/b.jpg", "photos/c.jpg", "photos/notes.txt")
+    rows = [row("photos/a.jpg", "Coat"), row("b.jpg", "Bag"), row("sub/d.jpg", "Bag")]
+
+    source = list_labelled(tmp_path / "photos", rows)
+
+    assert labels(source) == {"a.jpg": "Coat", "sub/b.jpg": "Bag"}
+    assert [item.read() for item in source.items] == [b"photos/a.jpg", b"photos/sub/b.jpg"]
+    assert source.not_found == ["t.csv, line 2: sub/d.jpg"]
+    assert source.unlabelled == ["c.jpg"]
+
+
+def test_photos_of_one_name_are_told_apart_by_their_bytes(tmp_path: Path) -> None:
+    add(tmp_path, "1/a.jpg", data=b"one")
+    add(tmp_path, "2/a.jpg", data=b"three")
+    rows = [row("a.jpg", "Coat", 3), row("a.jpg", "Bag", 5), row("a.jpg", "Dress", 4)]
+
+    source = list_labelled(tmp_path, rows)
+
+    assert labels(source) == {"1/a.jpg": "Coat", "2/a.jpg": "Bag"}
+    assert source.not_found == ["t.csv, line 2: a.jpg"]
+
+
+def test_name_of_several_photos_is_left_out_unless_they_are_copies(tmp_path: Path) -> None:
+    add(tmp_path, "1/a.jpg", "2/a.jpg")
+    add(tmp_path, "1/b.jpg", "2/b.jpg", data=b"the same")
+
+    source = list_labelled(tmp_path, [row("a.jpg", "Coat"), row("b.jpg", "Coat")])
+
+    assert labels(source) == {"1/b.jpg": "Coat"}
+    assert source.not_found == ["t.csv, line 2: a.jpg is the name of several photos"]
+
+
+def test_people_who_disagree_are_told(tmp_path: Path) -> None:
+    add(tmp_path, "a.jpg", "b.jpg")
+    rows = [row("a.jpg", "Coat"), row("b.jpg", "Coat"), row("b.jpg", "Coat", where="u.csv, line 2")]
+    rows.append(row("a.jpg", "Shirt", where="u.csv, line 3"))
+
+    source = list_labelled(tmp_path, rows)
+
+    assert labels(source) == {"b.jpg": "Coat"}
+    assert source.in_two_classes == ["a.jpg: Coat (t.csv, line 2), Shirt (u.csv, line 3)"]
+
+
+def test_accents_are_the_same_in_both_spellings(tmp_path: Path) -> None:
+    name = "Café.jpg"
+    add(tmp_path, unicodedata.normalize("NFD", name))
+
+    source = list_labelled(tmp_path, [row(unicodedata.normalize("NFC", name), "Coat")])
+
+    assert list(labels(source).values()) == ["Coat"]
+
+
+def test_no_photo_of_the_tables_is_an_error(tmp_path: Path) -> None:
+    add(tmp_path, "a.jpg")
+
+    with pytest.raises(DataError, match=r"no photo in .* is one of the tables' \(first: t.csv, li"):
+        list_labelled(tmp_path, [row("b.jpg", "Coat")])
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+def test_prepare_takes_labels_from_tables(
+    make_tree: Callable[..., Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    zipped: bool,
+) -> None:
+    photos = make_tree("photos", {"Coat": 5, "Bag": 6, "Dress": 1})  # folders that say nothing here
+    lines = ["file,bytes,true_label,label,needs_review"]
+    for file in sorted(photos.rglob("*.png")):
+        label = {"Coat": "Bag", "Bag": "Coat", "Dress": ""}[file.parent.name]
+        lines.append(
+            f"photos/{file.parent.name}/{file.name},{file.stat().st_size},{label},Coat,true"
+        )
+    lines.append("photos/Coat/gone.png,7,Coat,Coat,true")
+    table = tmp_path / "garments.csv"
+    table.write_text("\n".join(lines))
+    if zipped:
+        archive = tmp_path / "photos.zip"
+        with zipfile.ZipFile(archive, "w") as file:
+            for photo in photos.rglob("*.png"):
+                file.write(photo, photo.relative_to(tmp_path))
+        photos = archive
+
+    assert (
+        main(["prepare", str(photos), "--output", str(tmp_path / "d"), "--labels", str(table)]) == 0
+    )
+
+    told = capsys.readouterr().out
+    assert "left out, no such photo: garments.csv, line 14: photos/Coat/gone.png" in told
+    assert "left out, 1 photo without a label; listed in prepared.json" in told
+    summary = json.loads((tmp_path / "d/prepared.json").read_text())
+    counts = summary["counts"].values()
+    assert sum(each.get("Bag", 0) for each in counts) == 5
+    assert sum(each.get("Coat", 0) for each in counts) == 6
+    assert [Path(name).name for name in summary["unlabelled"]] == ["000.png"]
+
+
+def test_flags_that_do_nothing_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["prepare", "photos", "--output", str(tmp_path / "d"), "--accepted"]) == 2
+    assert "--accepted is for the answers in tables" in capsys.readouterr().err
+
+    table = tmp_path / "garments.csv"
+    table.write_text("file,true_label\na.png,Coat\n")
+    (tmp_path / "four").mkdir()
+    (tmp_path / "four/train-images-idx3-ubyte").touch()
+    arguments = [str(tmp_path / "four"), "--output", str(tmp_path / "d"), "--labels", str(table)]
+    assert main(["prepare", *arguments]) == 2
+    assert "Fashion-MNIST has its own labels" in capsys.readouterr().err
