@@ -1,11 +1,12 @@
 // The page: photos come in (intake.js), are sent to the service (service.js), each gets a card
-// (card.js) on which a person can say what it shows (choices.js, keys.js), and the table of all
-// answers can be downloaded (table.js).
+// (card.js, list.js) on which a person can say what it shows (choices.js, keys.js), and the table of
+// all answers can be downloaded (table.js).
 
 import { Card } from "./card.js";
 import { watchIntake } from "./intake.js";
-import { neighbour, watchKeys } from "./keys.js";
+import { watchKeys } from "./keys.js";
 import { guard, mayClear, release } from "./leave.js";
+import { CardList } from "./list.js";
 import { recall, remember } from "./remember.js";
 import { canBeRetried, classify, readModel, UNUSABLE } from "./service.js";
 import { csv } from "./table.js";
@@ -15,47 +16,54 @@ const $ = (id) => document.getElementById(id);
 
 /**
  * One per photo, oldest first: {name, file, state, prediction, problem, roundTrip, truth, card};
- * `truth` is what a person says that it shows, or null.
+ * `truth` is what a person says that it shows, or null; `card` is there once it was in the list.
  */
 let photos = [];
+let listed = []; // the same, the newest on top, where people look; within one choice the order stays
 let waiting = [];
 let lanes = 0;
 let run = new AbortController(); // aborted by "Clear"
 let frame = 0; // the one that is asked for to show the counts in
 
 watchIntake($, add);
-watchKeys($("cards"), (card) => photos.find((photo) => photo.card.element === card), judge);
+watchKeys($("cards"), (card) => photos.find((photo) => photo.card?.element === card), judge);
+const list = new CardList($("cards"), $("more"), refresh);
 $("download").addEventListener("click", download);
 $("clear").addEventListener("click", clear);
 $("retry").addEventListener("click", () => send(photos.filter(isRetriable)));
-$("filter").addEventListener("change", (event) => {
-  $("cards").dataset.show = event.target.value;
-  refresh();
-});
+for (const [id, event] of [["filter", "change"], ["find", "input"]]) {
+  $(id).addEventListener(event, () => {
+    list.restart();
+    refresh();
+  });
+}
 showModel();
 
 /** @param {{name: string, file: File}[]} files */
 function add(files) {
   if (!files.length) return;
-  const added = files.map(({ name, file }) => {
-    const photo = { name, file, truth: recall({ name, file }) };
+  const added = files.map(({ name, file }) => ({ name, file, truth: recall({ name, file }) }));
+  photos.push(...added);
+  listed = [...added, ...listed];
+  send(added);
+}
+
+function cardOf(photo) {
+  if (!photo.card) {
     photo.card = new Card(photo, {
       retry: () => send([photo]),
       explain: (note) => explain(photo, note),
       judge: (truth) => judge(photo, truth),
     });
-    return photo;
-  });
-  photos.push(...added);
-  // The newest on top, where people look; within one choice the order stays.
-  $("cards").prepend(...added.map((photo) => photo.card.element));
-  send(added);
+    photo.card.show();
+  }
+  return photo.card.element;
 }
 
 function send(some) {
   for (const photo of some) {
     Object.assign(photo, { state: "waiting", prediction: null, problem: null });
-    photo.card.show();
+    photo.card?.show();
   }
   $("status").textContent = "";
   waiting.push(...some);
@@ -69,38 +77,40 @@ async function work(signal) {
   lanes += 1;
   let photo;
   while (!signal.aborted && (photo = waiting.shift())) {
-    const { name, file, card } = photo;
+    const { name, file } = photo;
     photo.state = "sending";
-    card.show();
+    photo.card?.show();
     try {
-      const answer = await classify(file, name, signal, (text) => card.note(text));
+      const answer = await classify(file, name, signal, (text) => photo.card?.note(text));
       if (signal.aborted) return; // cleared: its cards are gone and the lanes counted anew
-      show(photo, answer);
+      settle(photo, answer);
     } catch (error) {
       console.warn(error);
-      show(photo, { prediction: null, problem: UNUSABLE });
+      settle(photo, { prediction: null, problem: UNUSABLE });
     }
     refreshSoon();
   }
   if (!signal.aborted) lanes -= 1;
 }
 
-function show(photo, answer) {
+function settle(photo, answer) {
   Object.assign(photo, answer);
   photo.state = stateOf(photo);
-  photo.card.show();
+  photo.card?.show();
 }
 
 /** A person says what the photo shows; null: they take it back. With `onward`, show the next. */
 function judge(photo, truth, onward = false) {
+  const { children } = $("cards");
   const { element } = photo.card;
-  const next = neighbour(element, 1) ?? neighbour(element, -1);
+  const place = Array.prototype.indexOf.call(children, element);
   photo.truth = truth;
   remember(photo);
-  show(photo, {});
-  if (onward || !element.checkVisibility()) next?.focus();
+  settle(photo, {});
   guard([photo]);
   refresh();
+  if (!element.isConnected) (children[place] ?? children[place - 1])?.focus();
+  else if (onward) children[place + 1]?.focus();
 }
 
 /** The photo is sent again: it takes the service much longer, so it is not done for each. */
@@ -116,6 +126,14 @@ function stateOf({ prediction, truth }) {
 
 function isReady({ prediction, problem }) {
   return Boolean(prediction || problem);
+}
+
+/** Those that the filter and the words to find leave, in the order of the list. */
+function shown() {
+  const kind = $("filter").querySelector(":checked").value;
+  const words = $("find").value.trim().toLowerCase();
+  return listed.filter(({ state, name }) => (
+    (kind === "all" || state === kind) && name.toLowerCase().includes(words)));
 }
 
 function isRetriable(photo) {
@@ -146,8 +164,9 @@ function refresh() {
   $("retry").hidden = !photos.some(isRetriable);
   if (focused && $("retry").hidden) $("choose").focus();
   $("download").disabled = ready === 0;
-  const shown = { all: photos.length, review, checked, failed }[$("cards").dataset.show];
-  $("nothing").hidden = shown > 0;
+  const some = shown();
+  $("nothing").hidden = some.length > 0;
+  if (list.draw(some, cardOf)) $("filter").querySelector(":checked").focus();
   if (photos.length && ready === photos.length) {
     // Read out once, at the end.
     $("status").textContent =
@@ -162,9 +181,11 @@ function clear() {
   release(photos);
   for (const photo of photos) if (photo.truth) remember({ ...photo, truth: null });
   photos = [];
+  listed = [];
   waiting = [];
   lanes = 0;
-  $("cards").replaceChildren();
+  list.restart();
+  $("find").value = "";
   $("status").textContent = "";
   refresh();
   $("choose").focus();

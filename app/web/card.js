@@ -53,10 +53,7 @@ export class Card {
       this.#head.replaceChildren(title, make("p", "pending", WAITING[state]));
       this.#body.replaceChildren();
     }
-    if (!focused) return;
-    // A filter may have hidden this card, and what is hidden takes no focus.
-    const visible = this.element.checkVisibility();
-    (visible ? this.element : document.querySelector(".filter :checked")).focus();
+    if (focused) this.element.focus(); // what had it is gone
   }
 
   /** Say why it takes longer. */

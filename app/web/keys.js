@@ -15,7 +15,7 @@ export function watchKeys(cards, photoOf, judge) {
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     if (step) {
       event.preventDefault();
-      neighbour(card, step)?.focus();
+      (step > 0 ? card.nextElementSibling : card.previousElementSibling)?.focus();
       return;
     }
     // Enter on a button within the card is for the button.
@@ -26,13 +26,4 @@ export function watchKeys(cards, photoOf, judge) {
     event.preventDefault();
     judge(photo, truth, truth !== null);
   });
-}
-
-/** The nearest card in that direction that the filter shows. */
-export function neighbour(card, step) {
-  let other = card;
-  do {
-    other = step > 0 ? other.nextElementSibling : other.previousElementSibling;
-  } while (other && !other.checkVisibility());
-  return other;
 }

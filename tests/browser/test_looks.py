@@ -104,7 +104,7 @@ def test_thousands_of_photos_need_no_sideways_scrolling(
     expect(page.get_by_role("status")).to_contain_text("1 of 2 photos answered")
     page.evaluate(
         """() => {
-          for (const id of ["count-all", "count-review", "count-failed"]) {
+          for (const id of ["count-all", "count-review", "count-checked", "count-failed"]) {
             document.getElementById(id).textContent = 10000;
           }
           document.getElementById("count").textContent = "10000 of 10000 photos";

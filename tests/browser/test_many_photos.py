@@ -103,6 +103,31 @@ def test_photos_of_one_name_are_told_apart_in_the_table(
     assert rows[-1]["error_code"] == "unreadable_file"
 
 
+def test_list_holds_what_was_scrolled_to(grey_service: str, open_page: OpenPage) -> None:
+    page = open_page(grey_service, viewport={"width": 1200, "height": 800})
+    photos = [_photo(f"{number:03}.png", edge=8) for number in range(250)]
+    photos[120] = {"name": "120.jpg", "mimeType": "image/jpeg", "buffer": b"no photo"}
+    page.set_input_files("#files", photos)
+    expect(page.get_by_role("status")).to_contain_text("249 of 250 photos answered")
+    names = page.locator(".card .name")
+    expect(names).to_have_text([f"{number:03}.png" for number in range(100)])
+    page.locator("#more").scroll_into_view_if_needed()
+    expect(names).to_have_count(200)
+    page.locator("#more").scroll_into_view_if_needed()
+    expect(names).to_have_text([str(photo["name"]) for photo in photos])
+    expect(page.locator("#more")).to_be_hidden()
+    page.locator(".filter").get_by_text("Failed").click()
+    expect(names).to_have_text(["120.jpg"])
+    page.locator(".filter").get_by_text("All").click()
+    expect(names).to_have_count(100)
+
+    page.get_by_role("searchbox").fill(" 24.P")
+    expect(names).to_have_text(["024.png", "124.png", "224.png"])
+    page.get_by_role("searchbox").fill("nowhere")
+    expect(page.get_by_text("No photo here.")).to_be_visible()
+    assert len(_table(page)) == 250  # of all, seen or not
+
+
 def test_busy_service_is_asked_again(small_service: str, open_page: OpenPage) -> None:
     statuses: list[int] = []
 
