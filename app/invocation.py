@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from fastapi import Request
 
 from app.admission import Received
-from app.artifact import CATEGORY_COUNT
 from app.body import Upload, read_uploads
+from app.card import CATEGORY_COUNT
 from app.errors import InvalidParameter, MalformedJson, NotAcceptable, TooManyImages
 from app.settings import Settings
 

@@ -53,7 +53,7 @@ def letterbox(image: Image.Image, size: int) -> NDArray[np.uint8]:
 
 
 def backgrounds(batch: NDArray[np.uint8]) -> NDArray[np.intp]:
-    """Places in `app.artifact.BACKGROUNDS` `[N]` of uint8 `[N, S, S, 3]` squares."""
+    """Places in `app.card.BACKGROUNDS` `[N]` of uint8 `[N, S, S, 3]` squares."""
     border = np.concatenate([batch[:, 0], batch[:, -1], batch[:, :, 0], batch[:, :, -1]], axis=1)
     # The lower median is at or over a level when fewer than half of the values are below it.
     middle = (border.shape[1] - 1) // 2

@@ -6,7 +6,7 @@ import base64
 from typing import Any
 
 from app import predictors
-from app.artifact import CATEGORIES
+from app.card import CATEGORIES
 from app.predictors import Answer, LoadedModel
 from app.schemas import (
     CategoryProbability,

@@ -9,7 +9,7 @@ from typing import Literal, cast, get_args
 import numpy as np
 from PIL import Image
 
-from app.artifact import Calibration
+from app.card import Calibration
 
 ReviewReason = Literal["low_confidence", "ambiguous", "not_a_garment", "too_small", "blank_image"]
 REVIEW_REASONS: tuple[ReviewReason, ...] = get_args(ReviewReason)

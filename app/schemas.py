@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from app.artifact import Background, ModelCard, Probability
+from app.card import Background, ModelCard, Probability
 from app.review import ReviewReason
 
 

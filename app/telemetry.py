@@ -12,7 +12,7 @@ from prometheus_client import (
 )
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
-from app.artifact import CATEGORIES
+from app.card import CATEGORIES
 from app.predictors import Answer, LoadedModel
 from app.review import REVIEW_REASONS
 

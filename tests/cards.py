@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from app.artifact import BACKGROUNDS, CATEGORIES, Calibration, ModelCard
+from app.card import BACKGROUNDS, CATEGORIES, Calibration, ModelCard
 
 
 def make_card(garment_threshold: float | None = None, **changed: Any) -> ModelCard:

@@ -15,7 +15,8 @@ import pytest
 # servers and trainings share two cores.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-from app.artifact import CARD_FILE, CATEGORIES, GOLDEN_FILE, Golden, golden_json
+from app.artifact import CARD_FILE, GOLDEN_FILE, Golden, golden_json
+from app.card import CATEGORIES
 from tests.cards import make_card
 
 

@@ -13,7 +13,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.artifact import Figures, open_artifact
+from app.artifact import open_artifact
+from app.card import Figures
 from app.errors import all_errors
 from app.settings import BUNDLED_MODEL, PREFIX, Settings
 from training import cloud

@@ -5,7 +5,8 @@ from __future__ import annotations
 import zipfile
 from pathlib import Path
 
-from app.artifact import CARD_FILE, ModelCard
+from app.artifact import CARD_FILE
+from app.card import ModelCard
 
 
 def other_version(source: Path, version: str, target: Path) -> Path:

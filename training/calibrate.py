@@ -14,7 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from app.artifact import BACKGROUNDS, CATEGORIES, Background, Calibration
+from app.card import BACKGROUNDS, CATEGORIES, Background, Calibration
 from training.networks import confidences
 from training.temperature import fit_temperature
 

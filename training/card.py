@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from app.artifact import CATEGORIES, Background, Calibration, DataSource, Figures, ModelCard
+from app.card import CATEGORIES, Background, Calibration, DataSource, Figures, ModelCard
 from training import fashion_mnist
 from training.calibrate import MIN_IMAGES, Support
 from training.mistakes import top_confusions

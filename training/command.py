@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from app.artifact import Version
+from app.card import Version
 
 INTERRUPTED = 143
 """Exit status of `train` after SIGTERM or Ctrl-C, with the checkpoint written."""

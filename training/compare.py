@@ -19,7 +19,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from app.artifact import CATEGORIES, open_artifact
+from app.artifact import open_artifact
+from app.card import CATEGORIES
 from training import child
 from training.command import INTERRUPTED, command_line, output_folder, positive, writable
 from training.comparison import Candidate, Comparison, Effort, compare

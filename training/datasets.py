@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from app.artifact import CATEGORIES
+from app.card import CATEGORIES
 from app.errors import ServiceError
 from app.images import decode
 from training.errors import DataError

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from app.artifact import BACKGROUNDS, CATEGORIES, Artifact, Background, Figures, Precision
+from app.artifact import Artifact, Precision
+from app.card import BACKGROUNDS, CATEGORIES, Background, Figures
 from training import metrics
 from training.curves import AcceptancePoint, SetSize, acceptance, set_sizes
 from training.datasets import OTHER, Split, sources_of, split_path

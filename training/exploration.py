@@ -7,7 +7,7 @@ from collections import Counter
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from app.artifact import CATEGORIES
+from app.card import CATEGORIES
 from training.survey import BLANK_CONTRAST, Survey
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from app.artifact import BACKGROUNDS, CATEGORIES
+from app.card import BACKGROUNDS, CATEGORIES
 from training import metrics
 from training.calibrate import calibrate, support
 from training.card import KEPT, Provenance, Recalibration, model_card

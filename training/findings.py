@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from app.artifact import CATEGORIES
+from app.card import CATEGORIES
 from training.datasets import FOLDERS, OTHER
 from training.exploration import Exploration, SplitFacts
 from training.leaks import leaks

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from pydantic import ValidationError
 
-from app.artifact import LATEST_FILE, MANIFEST_FILE, Latest, Manifest
+from app.release import LATEST_FILE, MANIFEST_FILE, Latest, Manifest
 from training.destinations import Destination
 from training.errors import ChangedError, PublishError
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from app.artifact import BACKGROUNDS, Background, Calibration
+from app.card import BACKGROUNDS, Background, Calibration
 
 Floats = NDArray[np.floating]
 Integers = NDArray[np.integer]
@@ -19,7 +19,7 @@ class Answers:
     """What a model says of N images.
 
     `probabilities`, calibrated, `[N, 10]`; `garment`, of being one of the ten, `[N]`;
-    `backgrounds`, places in `app.artifact.BACKGROUNDS`, `[N]`.
+    `backgrounds`, places in `app.card.BACKGROUNDS`, `[N]`.
     """
 
     probabilities: Floats

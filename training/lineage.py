@@ -9,7 +9,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from app.artifact import Artifact, ArtifactError, DataSource, open_artifact
+from app.artifact import Artifact, ArtifactError, open_artifact
+from app.card import DataSource
 from training import checkpoint
 from training.datasets import open_images
 from training.errors import DataError

@@ -19,7 +19,7 @@ from sklearn.metrics import (
     roc_curve,
 )
 
-from app.artifact import (
+from app.card import (
     CATEGORIES,
     Background,
     Calibration,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from app.artifact import CATEGORIES
+from app.card import CATEGORIES
 from training.limits import Floats, Integers
 
 

@@ -15,7 +15,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from app.artifact import CATEGORIES
+from app.card import CATEGORIES
 from training.datasets import Split
 from training.errors import DataError
 from training.rules import MAX_CLASS_RATIO

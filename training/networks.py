@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from app.artifact import CATEGORIES
+from app.card import CATEGORIES
 from training.errors import PretrainedWeightsError
 from training.torchvision_cpu import torchvision
 
@@ -143,7 +143,7 @@ class GarmentModel(nn.Module):
         Args:
             network: gives `[N, 10]` logits, or `[N, 11]` with `other` last where it rejects.
             rejects: whether the network has the eleventh output.
-            temperatures: divide the logits, by background (`app.artifact.BACKGROUNDS`); above 1
+            temperatures: divide the logits, by background (`app.card.BACKGROUNDS`); above 1
                 they make the answers less sure.
             garment_temperatures: the same for the probability of being a garment.
         """

@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from app.artifact import ARCHIVE_FILE, MODEL_FILE, ArtifactError
+from app.artifact import ArtifactError
+from app.release import ARCHIVE_FILE, MODEL_FILE
 from training.destinations import Readable
 from training.errors import PublishError
 

@@ -20,16 +20,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from app.artifact import (
-    ARCHIVE_FILE,
-    LATEST_FILE,
-    MANIFEST_FILE,
-    MODEL_FILE,
-    ArtifactError,
-    Manifest,
-    open_artifact,
-    sha256_of,
-)
+from app.artifact import ArtifactError, open_artifact
+from app.release import ARCHIVE_FILE, LATEST_FILE, MANIFEST_FILE, MODEL_FILE, Manifest, sha256_of
 from training.destinations import Destination, FolderDestination
 from training.errors import ExistsError, PublishError
 from training.latest import point_latest, published

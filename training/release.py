@@ -11,7 +11,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from app.artifact import MODEL_FILE, Artifact, Manifest
+from app.artifact import Artifact
+from app.release import MODEL_FILE, Manifest
 from training.destinations import Readable
 from training.packed import model_in
 

@@ -16,18 +16,17 @@ from tqdm import tqdm
 
 from app.artifact import (
     CARD_FILE,
-    CATEGORIES,
     GOLDEN_FILE,
     GOLDEN_TOLERANCE,
     RANGES_FILE,
     Golden,
     LayerRange,
-    ModelCard,
     Precision,
     golden_json,
     load_module,
     ranges_json,
 )
+from app.card import CATEGORIES, ModelCard
 from training.errors import ParityError
 from training.networks import GarmentModel, normalise
 from training.precision import is_fast_at_bfloat16

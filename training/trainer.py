@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
-from app.artifact import DataSource
+from app.card import DataSource
 from training import checkpoint
 from training.augment import augment
 from training.batches import Batches, Images

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from app.artifact import Background
+from app.card import Background
 
 EngineName = Literal["torchscript", "openvino"]
 EngineChoice = Literal["auto", EngineName]

@@ -15,7 +15,8 @@ import openvino
 from numpy.typing import NDArray
 from PIL import Image
 
-from app.artifact import BACKGROUNDS, CATEGORIES, Artifact
+from app.artifact import Artifact
+from app.card import BACKGROUNDS, CATEGORIES
 from app.engines import EngineName, EnginePrecision, Explanation, Pixels, Scores
 from app.engines.networks import MAPS, build_model
 from app.letterbox import backgrounds, letterbox

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from app.artifact import CATEGORIES, GOLDEN_TOLERANCE, Golden
+from app.artifact import GOLDEN_TOLERANCE, Golden
+from app.card import CATEGORIES
 from app.engines import Engine
 from app.images import decode
 

@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from app.artifact import BACKGROUNDS, Artifact, Precision, load_module
+from app.artifact import Artifact, Precision, load_module
+from app.card import BACKGROUNDS
 from app.cpu import is_fast_at_bfloat16
 from app.engines import EngineError, EngineName, EnginePrecision, Explanation, Pixels, Scores
 

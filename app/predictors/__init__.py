@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from app.artifact import Background, ModelCard
+from app.card import Background, ModelCard
 from app.review import ReviewReason
 
 EXPLANATION_COST = 30

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from app.artifact import CATEGORIES
 from app.calls import Caller
+from app.card import CATEGORIES
 from app.credentials import told_of_unreadable
 from app.endpoint import SERVING, Endpoint, Failure, Invoked
 from app.errors import EndpointError, EndpointFailed, EndpointRefused, NotReady

@@ -10,8 +10,8 @@ from fastapi.routing import APIRoute
 
 from app import errors
 from app.answering import EXPLAIN_ALONE, answer_alone, answer_batch, json_response
-from app.artifact import CATEGORY_COUNT
 from app.body import read_uploads
+from app.card import CATEGORY_COUNT
 from app.predictors import EXPLANATION_COST
 from app.problems import problem_responses
 from app.schemas import BatchPrediction, Prediction

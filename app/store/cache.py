@@ -20,7 +20,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
 
-from app.artifact import MODEL_FILE, Artifact, ArtifactError, Sha256, open_artifact
+from app.artifact import Artifact, ArtifactError, open_artifact
+from app.release import MODEL_FILE, Sha256
 from app.store.errors import StoreError, disk_error
 
 logger = logging.getLogger(__name__)

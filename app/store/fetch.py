@@ -8,16 +8,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from app.artifact import (
-    ARCHIVE_FILE,
-    LATEST_FILE,
-    MANIFEST_FILE,
-    MODEL_FILE,
-    Artifact,
-    Latest,
-    Manifest,
-    open_artifact,
-)
+from app.artifact import Artifact, open_artifact
+from app.release import ARCHIVE_FILE, LATEST_FILE, MANIFEST_FILE, MODEL_FILE, Latest, Manifest
 from app.store import transfer
 from app.store.cache import ArtifactCache
 from app.store.errors import (

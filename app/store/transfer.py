@@ -7,7 +7,7 @@ import tarfile
 from pathlib import Path
 from typing import IO, Protocol
 
-from app.artifact import MODEL_FILE
+from app.release import MODEL_FILE
 from app.store.errors import StoreError
 
 MAX_BYTES = 2 * 1024**3

@@ -6,7 +6,7 @@ import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from app.artifact import MANIFEST_FILE
+from app.release import MANIFEST_FILE
 from app.store.errors import StoreError
 from app.store.fetch import locate
 

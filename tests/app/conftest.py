@@ -22,7 +22,8 @@ import uvicorn
 from fastapi import FastAPI
 from PIL import Image
 
-from app.artifact import BACKGROUNDS, Artifact, open_artifact
+from app.artifact import Artifact, open_artifact
+from app.card import BACKGROUNDS
 from app.engines import Explanation, Pixels, Scores
 from app.http1 import Http1Protocol
 from app.main import create_app

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from app.artifact import BACKGROUNDS, Artifact, Calibration
+from app.artifact import Artifact
+from app.card import BACKGROUNDS, Calibration
 from app.predictors.local import LocalPredictor
 from app.settings import Settings
 from app.telemetry import Metrics

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.artifact import CATEGORIES, Artifact, open_artifact
+from app.artifact import Artifact, open_artifact
+from app.card import CATEGORIES
 from app.engines.openvino import OpenVINOEngine
 from app.engines.torchscript import TorchScriptEngine
 from app.images import decode

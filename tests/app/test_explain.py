@@ -13,7 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
-from app.artifact import CATEGORIES
+from app.card import CATEGORIES
 from app.predictors import EXPLANATION_COST
 from tests.app.conftest import (
     KnownEngine,

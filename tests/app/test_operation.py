@@ -8,7 +8,8 @@ import sys
 import httpx
 import pytest
 
-from app.artifact import CATEGORIES, Artifact
+from app.artifact import Artifact
+from app.card import CATEGORIES
 from app.errors import EndpointFailed
 from app.logs import JsonFormatter, TextFormatter, current_request_id
 from app.predictors import Answer, LoadedModel, Predictor, PredictorError

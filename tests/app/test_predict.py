@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app.artifact import CATEGORIES, Artifact, load_module
+from app.artifact import Artifact, load_module
+from app.card import CATEGORIES
 from tests.app.conftest import encode, photo, png_bomb
 
 

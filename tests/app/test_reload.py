@@ -21,10 +21,11 @@ import httpx
 import pytest
 
 from app import reload
-from app.artifact import Artifact, Latest, Manifest, open_artifact, sha256_of
+from app.artifact import Artifact, open_artifact
 from app.images import decode
 from app.predictors import Predictor, PredictorError, judging
 from app.predictors.local import LocalPredictor
+from app.release import Latest, Manifest, sha256_of
 from app.service import Service, load_predictor
 from app.settings import Settings
 from app.telemetry import Metrics

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app.artifact import Calibration
+from app.card import Calibration
 from app.review import is_blank, likely_classes, review_reasons
 
 CALIBRATION = Calibration(

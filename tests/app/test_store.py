@@ -20,7 +20,8 @@ from pathlib import Path
 import pytest
 from botocore import exceptions as boto
 
-from app.artifact import ArtifactError, Latest, Manifest, sha256_of
+from app.artifact import ArtifactError
+from app.release import Latest, Manifest, sha256_of
 from app.store import (
     ChecksumError,
     DeniedError,

@@ -18,7 +18,8 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from app.artifact import BACKGROUNDS, Artifact, Figures, open_artifact
+from app.artifact import Artifact, open_artifact
+from app.card import BACKGROUNDS, Figures
 from app.cpu import available_cores, is_fast_at_bfloat16, is_fast_at_int8
 from app.engines import EnginePrecision
 from app.engines.openvino import OpenVINOEngine

@@ -17,7 +17,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.artifact import CATEGORIES
+from app.card import CATEGORIES
 from app.settings import Settings
 from tests.app.conftest import encode, photo
 from tests.integration.conftest import free_port

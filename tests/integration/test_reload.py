@@ -14,7 +14,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.artifact import Artifact, Latest, open_artifact
+from app.artifact import Artifact, open_artifact
+from app.release import Latest
 from tests.app.conftest import encode, metric, photo
 from tests.integration.services import Process, started
 from tests.versions import other_version

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from app.artifact import sha256_of
+from app.release import sha256_of
 from app.store import MissingError, StoreError, UnreachableError, fetch
 from training import publish as command
 

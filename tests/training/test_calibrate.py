@@ -2,7 +2,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from app.artifact import BACKGROUNDS, Background, Calibration
+from app.card import BACKGROUNDS, Background, Calibration
 from training.calibrate import (
     MIN_IMAGES,
     calibrate,

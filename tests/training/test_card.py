@@ -2,7 +2,7 @@ from typing import Any
 
 import numpy as np
 
-from app.artifact import DataSource, ModelCard
+from app.card import DataSource, ModelCard
 from tests.cards import make_card
 from tests.training.answers import sure
 from training.calibrate import Support

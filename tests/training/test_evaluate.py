@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from app.artifact import CATEGORIES
+from app.card import CATEGORIES
 from tests.training.grey_model import add_grey_image, level_of, save_grey_model
 from training.__main__ import main
 from training.datasets import FOLDERS

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from app.artifact import DataSource
+from app.card import DataSource
 from training.datasets import find_splits
 from training.errors import DataError
 from training.lineage import data_source

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from app.artifact import BACKGROUNDS, CATEGORIES, Background, Calibration
+from app.card import BACKGROUNDS, CATEGORIES, Background, Calibration
 from app.review import likely_classes, review_reasons
 from tests.training.answers import sure
 from training import metrics

@@ -4,7 +4,7 @@ from urllib.error import URLError
 import pytest
 import torch
 
-from app.artifact import BACKGROUNDS
+from app.card import BACKGROUNDS
 from training.errors import PretrainedWeightsError
 from training.networks import (
     ARCHITECTURES,

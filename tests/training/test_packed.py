@@ -7,7 +7,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from app.artifact import sha256_of
+from app.release import sha256_of
 from training.__main__ import main
 
 

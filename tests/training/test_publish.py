@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from app.artifact import Latest, Manifest, sha256_of
+from app.release import Latest, Manifest, sha256_of
 from app.store import fetch
 from training import publish as command
 from training.destinations import FolderDestination

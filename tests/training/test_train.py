@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from app.artifact import DataSource, load_module, open_artifact
+from app.artifact import load_module, open_artifact
+from app.card import DataSource
 from tests.training.conftest import write_tree
 from training import checkpoint, export, train
 from training.__main__ import main

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
-from app.artifact import sha256_of
+from app.release import sha256_of
 from training.cloud import parts
 from training.cloud.aws import client, plain_errors, show_request
 from training.cloud.buckets import Location, Stored, check_region, location, stored

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from app.artifact import RejectionFigures, ReviewFigures
+from app.card import RejectionFigures, ReviewFigures
 from training.calibrate import ACCEPTED_ACCURACY
 from training.curves import AcceptancePoint, SetSize
 from training.limits import Floats

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from app.artifact import BACKGROUNDS
+from app.card import BACKGROUNDS
 from training.calibrate import ACCEPTED_ACCURACY, COVERAGE
 from training.evaluation import Evaluation
 from training.metrics import GARMENTS_FOUND

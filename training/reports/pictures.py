@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from PIL import Image
 from torch import Tensor
 
-from app.artifact import BACKGROUNDS, CATEGORIES, Background, Calibration
+from app.card import BACKGROUNDS, CATEGORIES, Background, Calibration
 from training.datasets import Split
 from training.evaluation import Evaluation
 from training.limits import Answers

@@ -7,7 +7,8 @@ import pytest
 from botocore.response import StreamingBody
 from botocore.stub import Stubber
 
-from app.artifact import CATEGORIES, Golden
+from app.artifact import Golden
+from app.card import CATEGORIES
 from training.cloud.calls import Calls
 from training.cloud.endpoint.golden import proven
 from training.errors import CloudError

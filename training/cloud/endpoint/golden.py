@@ -6,7 +6,8 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from app.artifact import CATEGORIES, GOLDEN_TOLERANCE, Golden
+from app.artifact import GOLDEN_TOLERANCE, Golden
+from app.card import CATEGORIES
 from training.cloud.aws import plain_errors, show_request
 from training.cloud.calls import Calls
 from training.cloud.endpoint.rollout import container_log

@@ -7,7 +7,8 @@ import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from app.artifact import ARCHIVE_FILE, MODEL_FILE, Golden, open_artifact
+from app.artifact import Golden, open_artifact
+from app.release import ARCHIVE_FILE, MODEL_FILE
 from training.cloud.aws import plain_errors
 from training.cloud.buckets import check_region, location
 from training.cloud.calls import Calls

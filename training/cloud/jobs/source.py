@@ -17,10 +17,12 @@ START = "start.sh"
 OF_APP = (
     "__init__.py",
     "artifact.py",
+    "card.py",
     "errors.py",
     "image_bounds.py",
     "image_depth.py",
     "images.py",
+    "release.py",
 )
 """What training takes of the service."""
 

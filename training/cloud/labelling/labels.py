@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from app.artifact import CATEGORIES
+from app.card import CATEGORIES
 from training.cloud.aws import plain_errors
 from training.cloud.buckets import Location
 from training.cloud.calls import Calls
