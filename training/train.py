@@ -12,7 +12,6 @@ This file is also SageMaker's entry point, and torchrun's for several processes.
 from __future__ import annotations
 
 import argparse
-import os
 import signal
 import sys
 from pathlib import Path
@@ -27,35 +26,25 @@ from training import checkpoint
 from training.card import Provenance
 from training.command import INTERRUPTED, writable
 from training.configuration import with_config
-from training.datasets import (
-    FOLDERS,
-    Split,
-    find_splits,
-    load_split,
-    sources_of,
-)
+from training.container import data_of, tell_failure
+from training.datasets import FOLDERS, Split, load_split
 from training.diagnose import Diagnosis, Finding, TrainingStopped
 from training.distributed import Processes, processes
 from training.errors import DataError, TrainingError
 from training.exporting import export
-from training.folder_names import NEEDED, SPLITS
+from training.flags import add_arguments, from_arguments
+from training.folder_names import NEEDED
 from training.lineage import data_source, learnt_from
 from training.mixture import default_weights, mix
 from training.networks import build_network
 from training.objective import Objective
-from training.options import Options, add_arguments, from_arguments
+from training.options import Options
 from training.precision import choose_precision
 from training.profiling import Profile
 from training.source_names import named_numbers
 from training.trainer import RunInterrupted, Trainer
 
 __all__ = ["add_arguments", "run"]
-
-CHANNELS = "channels"
-"""Name of the source that SageMaker's channels `train`, `valid` and `test` make up."""
-
-TOOLS = ("code", "sm_drivers", "start_from")
-"""Channels that hold no data: SageMaker's own, and the artifact that `cloud train` starts from."""
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -65,39 +54,6 @@ def run(arguments: argparse.Namespace) -> int:
         torch.set_num_threads(options.threads)
     with processes() as group:
         return _train(options, group)
-
-
-def data_of(options: Options) -> dict[str, dict[str, Path]]:
-    """The sources by name, each with its splits: of `--data`, or of SageMaker's channels.
-
-    A channel is one split of a source (`train`, `valid`, `test`) or the whole of a source (any
-    other name); it holds class folders or packs.
-
-    Raises:
-        DataError: there is no data, or two sources have one name.
-    """
-    if options.data:
-        return sources_of(options.data)
-    channels = {
-        name.removeprefix("SM_CHANNEL_").lower(): Path(value)
-        for name, value in os.environ.items()
-        if name.startswith("SM_CHANNEL_")
-    }
-    # Sorted, so that a job that is started again has its sources in the same order.
-    channels = {name: channels[name] for name in sorted(channels) if name not in TOOLS}
-    found: dict[str, dict[str, Path]] = {}
-    for name, path in channels.items():
-        if name in SPLITS and not (path / "train").exists():
-            pack = path / f"{name}.zip"
-            folders = [each for each in FOLDERS if (path / each).is_dir()]
-            if pack.exists() and folders:
-                raise DataError(f"{path} has both {pack.name} and {folders[0]}: remove one")
-            found.setdefault(CHANNELS, {})[name] = pack if pack.exists() else path
-        else:
-            found[name] = find_splits(path)
-    if not found:
-        raise DataError("no data: give --data, or start this on SageMaker with a channel")
-    return found
 
 
 def _train(options: Options, group: Processes) -> int:
@@ -195,7 +151,7 @@ def _train(options: Options, group: Processes) -> int:
         except TrainingStopped as stopped:
             say(f"the run was stopped: {stopped}", sys.stderr)
             if group.is_first:
-                _tell_sagemaker(f"the run was stopped: {stopped}")
+                tell_failure(f"the run was stopped: {stopped}")
             return 1
         finally:
             for number, handler in before.items():
@@ -238,22 +194,8 @@ def main() -> int:
         return run(parser.parse_args(with_config(sys.argv[1:])))
     except (TrainingError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
-        _tell_sagemaker(str(error))
+        tell_failure(str(error))
         return 2
-
-
-def _tell_sagemaker(message: str) -> None:
-    """Write what becomes the job's FailureReason; without it, that is a traceback of SageMaker's.
-
-    Source: https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo-output.html
-    """
-    file = os.environ.get("SM_OUTPUT_FAILURE")
-    if file:
-        Path(file).write_text(f"{message}\n", encoding="utf-8")
-    if "SM_MODULE_DIR" in os.environ:
-        # The sagemaker-training toolkit writes that file itself, from what stderr says after the
-        # name of one of Python's own exceptions.
-        print(f"RuntimeError: {message}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

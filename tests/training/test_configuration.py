@@ -11,7 +11,7 @@ from training import train
 from training.__main__ import main
 from training.configuration import with_config
 from training.errors import TrainingError
-from training.options import add_arguments, from_arguments
+from training.flags import add_arguments, from_arguments
 
 
 @pytest.fixture

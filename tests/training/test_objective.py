@@ -9,10 +9,11 @@ import torch.nn.functional as F
 from training import checkpoint
 from training.datasets import Split
 from training.errors import CheckpointError
+from training.flags import add_arguments, from_arguments
 from training.mixture import Mixture, mix
 from training.networks import build_network
 from training.objective import Objective
-from training.options import Options, add_arguments, from_arguments
+from training.options import Options
 
 CPU = torch.device("cpu")
 

@@ -16,15 +16,15 @@ import torch
 from app.artifact import load_module, open_artifact
 from app.card import DataSource
 from tests.training.conftest import write_tree
-from training import checkpoint, export, train
+from training import checkpoint, container, export, train
 from training.__main__ import main
 from training.batches import Images
 from training.command import INTERRUPTED
 from training.datasets import FOLDERS, load_split
 from training.errors import DataError
+from training.flags import from_arguments
 from training.lineage import IMAGENET, data_source, learnt_from
 from training.networks import normalise
-from training.options import from_arguments
 from training.trainer import Trainer
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -520,20 +520,20 @@ def test_channels_of_sagemaker_are_found(
     assert options.model_dir == tmp_path / "model"
     assert options.output == tmp_path / "output"
     with pytest.raises(DataError, match="give --data, or start this on SageMaker"):
-        train.data_of(options)
+        container.data_of(options)
 
     splits = {"train": data / "train", "valid": data / "valid"}
     monkeypatch.setenv("SM_CHANNEL_HOME", str(data))
-    assert train.data_of(options) == {"home": splits}
+    assert container.data_of(options) == {"home": splits}
     monkeypatch.setenv("SM_CHANNEL_CATALOGUE", str(data))
-    assert list(train.data_of(options)) == ["catalogue", "home"], "however they were set"
+    assert list(container.data_of(options)) == ["catalogue", "home"], "however they were set"
     monkeypatch.delenv("SM_CHANNEL_CATALOGUE")
     monkeypatch.setenv("SM_CHANNEL_TRAIN", str(data / "train"))
     monkeypatch.setenv("SM_CHANNEL_VALID", str(data / "valid"))
-    assert train.data_of(options) == {"home": splits, train.CHANNELS: splits}
+    assert container.data_of(options) == {"home": splits, container.CHANNELS: splits}
     (data / "train/train.zip").touch()
     with pytest.raises(DataError, match=r"has both train\.zip and T-shirt-top: remove one"):
-        train.data_of(options)
+        container.data_of(options)
 
 
 @pytest.mark.parametrize(

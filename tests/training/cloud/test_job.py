@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from training import options
+from training import flags
 from training.cloud import train
 from training.cloud.aws import session
 from training.cloud.jobs import arguments as job_arguments
@@ -52,7 +52,7 @@ def test_the_trials_of_a_tuning_have_a_folder_each_or_no_checkpoints(monkeypatch
     # In the container, where SageMaker tells the name.
     monkeypatch.setenv("TRAINING_JOB_NAME", "garment-1-007")
     of_train = argparse.ArgumentParser()
-    options.add_arguments(of_train)
+    flags.add_arguments(of_train)
     taken = of_train.parse_args(["--output=unused", f"--checkpoint-dir={folder}"])
     assert taken.checkpoint_dir == Path("/opt/ml/checkpoints/garment-1-007")
 

@@ -59,7 +59,7 @@ def check(found: Hyperparameters) -> None:
                 f"--version {value} would arrive as {_arrives(value)}; write it with two dots, "
                 "such as 1.10.0"
             )
-    from training.options import add_arguments  # brings torch
+    from training.flags import add_arguments  # brings torch
 
     parser = _Parser(prog="train", add_help=False, allow_abbrev=False)
     add_arguments(parser)

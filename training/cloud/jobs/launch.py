@@ -123,7 +123,7 @@ def check_places(job: Job, made: boto3.Session) -> None:
 
 
 def _is_split(name: str, found: set[str]) -> bool:
-    """Whether a channel is one split, and no source with splits in it; as in `train.data_of`."""
+    """Whether a channel is one split, and no source with splits in it: see `container.data_of`."""
     return name in SPLITS and "train/" not in found
 
 

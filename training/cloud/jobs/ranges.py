@@ -48,7 +48,7 @@ def ranges(given: Sequence[str], fixed: Hyperparameters) -> Ranges:
 
 
 def _usual(fixed: Hyperparameters) -> Ranges:
-    from training.options import add_arguments, from_arguments  # brings torch
+    from training.flags import add_arguments, from_arguments  # brings torch
 
     parser = argparse.ArgumentParser(add_help=False)
     add_arguments(parser)
