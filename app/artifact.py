@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Base64Bytes, Field, ValidationError
 
 from app.card import ModelCard, Probability, Strict
-from app.release import sha256_of
+from app.release import MODEL_FILE, sha256_of
 
 if TYPE_CHECKING:
     import torch
@@ -110,6 +110,8 @@ def open_artifact(
             golden_file = _GoldenFile.model_validate_json(_extra_file(archive, GOLDEN_FILE, name))
             layers = _found(archive, RANGES_FILE)
             ranges = _RangesFile.model_validate_json(layers).layers if layers is not None else None
+    except IsADirectoryError as error:
+        raise ArtifactError(f"{name} is a folder: name the file in it, {MODEL_FILE}") from error
     except (OSError, zipfile.BadZipFile) as error:
         raise ArtifactError(f"{name}: cannot be read as an artifact: {error}") from error
     except ValidationError as error:

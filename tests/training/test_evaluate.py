@@ -319,4 +319,6 @@ def test_what_cannot_be_measured_is_told(evaluate, model, tmp_path, capsys) -> N
     assert "no image of the ten categories" in capsys.readouterr().err
     assert evaluate(tmp_path / "none.pt", others) == 2
     assert "cannot be read as an artifact" in capsys.readouterr().err
+    assert evaluate(tmp_path, others) == 2
+    assert f"{tmp_path} is a folder: name the file in it, model.pt" in capsys.readouterr().err
     assert not list((tmp_path / "out").iterdir())
