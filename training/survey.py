@@ -35,7 +35,6 @@ class Seen:
     """What is kept of one image; sizes are the file's, in pixels, upright."""
 
     thumbnail: Pixels
-    letterboxed: Pixels
     width: int
     height: int
     format: str
@@ -94,7 +93,7 @@ def survey(split: str, path: Path, sample: int | None, seed: int = 0) -> Survey:
     seen: list[Seen] = []
     damaged: list[str] = []
 
-    def look(file: ImageFile) -> Seen | ServiceError:
+    def look(file: ImageFile) -> tuple[Seen, Pixels] | ServiceError:
         try:
             return _look(folder.read(file))
         except ServiceError as error:  # also that a file is empty
@@ -109,9 +108,10 @@ def survey(split: str, path: Path, sample: int | None, seed: int = 0) -> Survey:
             if isinstance(result, ServiceError):
                 damaged.append(f"{file.name}: {result}".rstrip("."))
                 continue
-            sums[ids[file.folder]] += result.letterboxed
+            one, square = result
+            sums[ids[file.folder]] += square
             kept.append(file)
-            seen.append(result)
+            seen.append(one)
     labels = np.array([ids[file.folder] for file in kept], dtype=np.int64)
     mean = np.mean([one.channel_means for one in seen], axis=0) if seen else np.zeros(3)
     squares = np.mean([one.channel_squares for one in seen], axis=0) if seen else np.zeros(3)
@@ -141,15 +141,15 @@ def survey(split: str, path: Path, sample: int | None, seed: int = 0) -> Survey:
     )
 
 
-def _look(data: bytes) -> Seen:
+def _look(data: bytes) -> tuple[Seen, Pixels]:
+    """What is kept of an image, and its pixels for the mean of its class, letterboxed."""
     decoded = decode(data, max_pixels=MAX_PIXELS)
     pixels = np.array(decoded.image)
     levels = np.asarray(decoded.image.convert("L"), dtype=np.float32)
     thumbnail = decoded.image.convert("L").resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX)
     values = pixels.astype(np.float32)
-    return Seen(
+    seen = Seen(
         thumbnail=np.array(thumbnail),
-        letterboxed=boxed(pixels, MEAN_SIZE),
         width=decoded.width,
         height=decoded.height,
         format=decoded.format,
@@ -159,6 +159,7 @@ def _look(data: bytes) -> Seen:
         channel_means=values.mean(axis=(0, 1), dtype=np.float64),
         channel_squares=np.square(values).mean(axis=(0, 1), dtype=np.float64),
     )
+    return seen, boxed(pixels, MEAN_SIZE)
 
 
 def boxed(pixels: Pixels, size: int) -> Pixels:
