@@ -32,7 +32,7 @@ OTHER = "other"
 FOLDERS: tuple[str, ...] = (*(category.replace("/", "-") for category in CATEGORIES), OTHER)
 """Folder names by class id; the eleventh, 10, is `other`."""
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".jfif", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif")
 _HEIC = {".heic", ".heif"}
 PREPARE = "python -m training prepare --help"
 MAX_PIXELS = 100_000_000

@@ -26,12 +26,16 @@ _FORMULA = ("'=", "'+", "'-", "'@")
 
 @dataclass(frozen=True)
 class Row:
-    """What a table says of one photo: `size` is that of its file in bytes, `folder` its class."""
+    """What a table says of one photo: `size` is that of its file in bytes, `folder` its class.
+
+    `by_person` tells whether a person has said so, or the model was sure of it.
+    """
 
     where: str
     file: PurePosixPath
     size: int | None
     folder: str
+    by_person: bool
 
 
 def read_tables(paths: Sequence[Path], accepted: bool = False) -> list[Row]:
@@ -60,25 +64,27 @@ def _read(path: Path, accepted: bool) -> Iterator[Row]:
     needed = {FILE, TRUE_LABEL, *((LABEL, REVIEW) if accepted else ())}
     wrong: list[str] = []
     try:
-        table = _table(text)
+        table, skipped = _table(text)
         if missing := sorted(needed - set(table.fieldnames or ())):
             raise DataError(
                 f"{path} has no column {', '.join(missing)}: expected a table of the service's "
                 f'page ("Download table"). Its columns: {", ".join(table.fieldnames or ["none"])}'
             )
         for line in table:
-            where = f"{path.name}, line {table.line_num}"
-            label = _label(line, accepted)
+            where = f"{path.name}, line {table.line_num + skipped}"
+            label, by_person = (line[TRUE_LABEL] or "").strip(), True
+            if not label and accepted and _needs_no_review(line, where):
+                label, by_person = (line[LABEL] or "").strip(), False
             if not label:
                 continue
-            file, size = PurePosixPath(_name(line[FILE] or "")), line.get(BYTES) or ""
+            file = PurePosixPath(_name(line[FILE] or ""))
             if not file.name:
                 raise DataError(f"{where}: the label {label!r} is of no file")
             place = meant(label, FOLDERS)
             if place is None:
                 wrong.append(f"{where}: {label!r}")
             else:
-                yield Row(where, file, int(size) if size.isdecimal() else None, FOLDERS[place])
+                yield Row(where, file, _size(line, where), FOLDERS[place], by_person)
     except csv.Error as error:
         raise DataError(f"{path} is no CSV: {error}") from error
     if wrong:
@@ -88,20 +94,33 @@ def _read(path: Path, accepted: bool) -> Iterator[Row]:
         )
 
 
-def _table(text: str) -> csv.DictReader[str]:
-    """By the delimiter that makes the most columns of the first line."""
-    first = text.split("\n", 1)[0]
-    return csv.DictReader(
-        io.StringIO(text, newline=""), delimiter=max(_DELIMITERS, key=first.count), strict=True
-    )
+def _table(text: str) -> tuple[csv.DictReader[str], int]:
+    """The rows, by the delimiter that makes the most columns, and how many lines come before.
+
+    Spreadsheets put the delimiter (`sep=;`) or nothing before the columns' names.
+    """
+    lines = text.splitlines(keepends=True)
+    is_head = [bool(line.strip(" ,;\t\r\n")) and not line.startswith("sep=") for line in lines]
+    skipped = is_head.index(True) if any(is_head) else len(lines)
+    head = lines[skipped] if any(is_head) else ""
+    rest = io.StringIO("".join(lines[skipped:]), newline="")
+    delimiter = max(_DELIMITERS, key=head.count)
+    return csv.DictReader(rest, delimiter=delimiter, strict=True), skipped
 
 
-def _label(line: dict[str, str], accepted: bool) -> str:
-    """Cells that a short line lacks are None."""
-    if label := (line[TRUE_LABEL] or "").strip():
-        return label
-    taken = accepted and (line[REVIEW] or "").strip().lower() == "false"
-    return (line[LABEL] or "").strip() if taken else ""
+def _needs_no_review(line: dict[str, str], where: str) -> bool:
+    """Cells that a short line lacks are None; failed photos have none."""
+    told = (line[REVIEW] or "").strip()
+    if told.lower() not in ("true", "false", ""):
+        raise DataError(f"{where}: {REVIEW} is {told!r}, neither true nor false")
+    return told.lower() == "false"
+
+
+def _size(line: dict[str, str], where: str) -> int | None:
+    told = (line.get(BYTES) or "").strip()
+    if told and not told.isdecimal():
+        raise DataError(f"{where}: {BYTES} is {told!r}, no number of bytes")
+    return int(told) if told else None
 
 
 def _name(file: str) -> str:

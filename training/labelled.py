@@ -19,7 +19,8 @@ def list_labelled(path: Path, rows: Sequence[Row]) -> Source:
     """The photos of a folder or zip that rows of tables name, each with the class of its row.
 
     A row's file may begin above `path`, as when a folder was dropped on the page, or below it, as
-    when photos were chosen there.
+    when photos were chosen there. Where folders were renamed, name and size find it. What a person
+    says goes before what the model was sure of.
 
     Raises:
         DataError: there is nothing there, or no row names a photo of it.
@@ -28,16 +29,21 @@ def list_labelled(path: Path, rows: Sequence[Row]) -> Source:
     photos: dict[str, list[ImageFile]] = defaultdict(list)
     for photo in folder.files:
         photos[_parts(photo.name)[-1]].append(photo)
-    told: dict[ImageFile, dict[str, str]] = defaultdict(dict)
-    not_found = []
+    not_found: list[str] = []
+    found: list[tuple[Row, ImageFile]] = []
     for row in rows:
         match _named(row, folder, photos[_parts(str(row.file))[-1]]):
             case [photo]:
-                told[photo].setdefault(row.folder, row.where)
+                found.append((row, photo))
             case [_, *_]:
                 not_found.append(f"{row.where}: {row.file} is the name of several photos")
             case _:
-                not_found.append(f"{row.where}: {row.file}")
+                not_found.append(f"{row.where}: {row.file}{_not_read(row)}")
+    looked_at = {photo for row, photo in found if row.by_person}
+    told: dict[ImageFile, dict[str, str]] = defaultdict(dict)
+    for row, photo in found:
+        if row.by_person or photo not in looked_at:
+            told[photo].setdefault(row.folder, row.where)
     if not told:
         raise DataError(f"no photo in {path} is one of the tables' (first: {not_found[0]})")
     labelled = [
@@ -53,6 +59,7 @@ def list_labelled(path: Path, rows: Sequence[Row]) -> Source:
         if len(classes) > 1
     ]
     source.not_found = not_found
+    source.ignored = []  # folders say nothing here
     source.unlabelled = [photo.name for photo in folder.files if photo not in told]
     return source
 
@@ -71,15 +78,25 @@ def _photos(path: Path) -> ImageFolder:
 def _named(row: Row, folder: ImageFolder, photos: Sequence[ImageFile]) -> list[ImageFile]:
     """Those that the row may mean; of files with the same content, one."""
     theirs = _parts(str(row.file))
-    found = []
-    for photo in photos:
-        ours = _parts(photo.name)
-        common = min(len(ours), len(theirs))
-        if ours[-common:] == theirs[-common:] and row.size in (None, folder.size(photo)):
-            found.append(photo)
+    of_size = [photo for photo in photos if row.size in (None, folder.size(photo))]
+    found = [photo for photo in of_size if _end_alike(_parts(photo.name), theirs)]
+    if not found and row.size is not None:
+        found = of_size
     if len(found) > 1:
         return list({folder.read(photo): photo for photo in reversed(found)}.values())
     return found
+
+
+def _end_alike(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
+    common = min(len(one), len(other))
+    return one[-common:] == other[-common:]
+
+
+def _not_read(row: Row) -> str:
+    """The service goes by a photo's content, and training by its name's end as well."""
+    if row.file.suffix.lower() in SUFFIXES:
+        return ""
+    return f" (read are files that end in {', '.join(SUFFIXES)})"
 
 
 def _parts(name: str) -> tuple[str, ...]:

@@ -1,15 +1,17 @@
 // The page: photos come in (intake.js), are sent to the service (service.js), each gets a card
-// (card.js, list.js) on which a person can say what it shows (choices.js, keys.js), and the table of
-// all answers can be downloaded (table.js).
+// (card.js) on which a person can say what it shows (choices.js, keys.js, labels.js), some of them are
+// listed (view.js, list.js), and the table of all answers can be downloaded (table.js).
 
 import { Card } from "./card.js";
 import { watchIntake } from "./intake.js";
 import { watchKeys } from "./keys.js";
+import { Labels } from "./labels.js";
 import { guard, mayClear, release } from "./leave.js";
 import { CardList } from "./list.js";
-import { recall, remember } from "./remember.js";
+import { identity, recall } from "./remember.js";
 import { canBeRetried, classify, readModel, UNUSABLE } from "./service.js";
 import { csv } from "./table.js";
+import { KINDS, View } from "./view.js";
 
 const IN_FLIGHT = 4; // photos with the service at the same time
 const $ = (id) => document.getElementById(id);
@@ -19,33 +21,49 @@ const $ = (id) => document.getElementById(id);
  * `truth` is what a person says that it shows, or null; `card` is there once it was in the list.
  */
 let photos = [];
-let listed = []; // the same, the newest on top, where people look; within one choice the order stays
 let waiting = [];
 let lanes = 0;
 let run = new AbortController(); // aborted by "Clear"
 let frame = 0; // the one that is asked for to show the counts in
 
 watchIntake($, add);
-watchKeys($("cards"), (card) => photos.find((photo) => photo.card?.element === card), judge);
+const view = new View();
 const list = new CardList($("cards"), $("more"), refresh);
+const labels = new Labels($, labelled, (photo, here) => {
+  view.bringBack(photo, here);
+  return cardOf(photo);
+});
+watchKeys($("cards"), (card) => photos.find((photo) => photo.card?.element === card), labels);
 $("download").addEventListener("click", download);
 $("clear").addEventListener("click", clear);
 $("retry").addEventListener("click", () => send(photos.filter(isRetriable)));
-for (const [id, event] of [["filter", "change"], ["find", "input"]]) {
-  $(id).addEventListener(event, () => {
-    list.restart();
-    refresh();
-  });
-}
+$("filter").addEventListener("change", filter);
+$("find").addEventListener("input", filter);
 showModel();
 
-/** @param {{name: string, file: File}[]} files */
+/**
+ * What is here already is not added again, but tried again if it had failed.
+ * @param {{name: string, file: File | null}[]} files
+ */
 function add(files) {
-  if (!files.length) return;
-  const added = files.map(({ name, file }) => ({ name, file, truth: recall({ name, file }) }));
+  const here = new Map(photos.map((photo) => [identity(photo), photo]));
+  const added = [];
+  const again = [];
+  for (const { name, file } of files) {
+    const photo = { name, file, truth: recall({ name, file }) };
+    const same = file && here.get(identity(photo));
+    if (!same) added.push(photo);
+    else if (same.state === "failed") again.push(Object.assign(same, { file }));
+    if (file) here.set(identity(photo), same || photo);
+  }
+  const already = files.length - added.length - again.length;
+  $("already").hidden = !already;
+  $("already").textContent = already === 1 ? "1 photo was here already."
+    : `${already} photos were here already.`;
+  if (!added.length && !again.length) return;
   photos.push(...added);
-  listed = [...added, ...listed];
-  send(added);
+  view.add(added);
+  send([...added, ...again]);
 }
 
 function cardOf(photo) {
@@ -53,7 +71,7 @@ function cardOf(photo) {
     photo.card = new Card(photo, {
       retry: () => send([photo]),
       explain: (note) => explain(photo, note),
-      judge: (truth) => judge(photo, truth),
+      judge: (truth) => labels.judge(photo, truth),
     });
     photo.card.show();
   }
@@ -99,18 +117,10 @@ function settle(photo, answer) {
   photo.card?.show();
 }
 
-/** A person says what the photo shows; null: they take it back. With `onward`, show the next. */
-function judge(photo, truth, onward = false) {
-  const { children } = $("cards");
-  const { element } = photo.card;
-  const place = Array.prototype.indexOf.call(children, element);
-  photo.truth = truth;
-  remember(photo);
-  settle(photo, {});
-  guard([photo]);
+function labelled(photo) {
+  if (isReady(photo)) settle(photo, {});
+  else photo.card.show();
   refresh();
-  if (!element.isConnected) (children[place] ?? children[place - 1])?.focus();
-  else if (onward) children[place + 1]?.focus();
 }
 
 /** The photo is sent again: it takes the service much longer, so it is not done for each. */
@@ -128,12 +138,10 @@ function isReady({ prediction, problem }) {
   return Boolean(prediction || problem);
 }
 
-/** Those that the filter and the words to find leave, in the order of the list. */
-function shown() {
-  const kind = $("filter").querySelector(":checked").value;
-  const words = $("find").value.trim().toLowerCase();
-  return listed.filter(({ state, name }) => (
-    (kind === "all" || state === kind) && name.toLowerCase().includes(words)));
+function filter() {
+  view.filter($("filter").querySelector(":checked").value, $("find").value);
+  list.restart();
+  refresh();
 }
 
 function isRetriable(photo) {
@@ -149,9 +157,9 @@ function refreshSoon() {
 }
 
 function refresh() {
-  const count = (state) => photos.filter((photo) => photo.state === state).length;
-  const [review, checked, failed] = ["review", "checked", "failed"].map(count);
-  const ready = count("done") + review + checked + failed;
+  const count = (is) => photos.filter(is).length;
+  const [review, checked, failed] = [KINDS.review, KINDS.checked, KINDS.failed].map(count);
+  const ready = count(isReady);
   $("results").hidden = photos.length === 0;
   $("count").textContent = `${ready} of ${photos.length} photos`;
   $("progress").max = Math.max(photos.length, 1);
@@ -164,7 +172,7 @@ function refresh() {
   $("retry").hidden = !photos.some(isRetriable);
   if (focused && $("retry").hidden) $("choose").focus();
   $("download").disabled = ready === 0;
-  const some = shown();
+  const some = view.shown();
   $("nothing").hidden = some.length > 0;
   if (list.draw(some, cardOf)) $("filter").querySelector(":checked").focus();
   if (photos.length && ready === photos.length) {
@@ -175,19 +183,20 @@ function refresh() {
 }
 
 function clear() {
-  if (!mayClear()) return;
+  const checked = photos.filter(KINDS.checked);
+  if (!mayClear(checked.length)) return;
   run.abort();
   run = new AbortController();
   release(photos);
-  for (const photo of photos) if (photo.truth) remember({ ...photo, truth: null });
+  labels.forget(checked);
   photos = [];
-  listed = [];
   waiting = [];
   lanes = 0;
-  list.restart();
   $("find").value = "";
+  $("already").hidden = true;
   $("status").textContent = "";
-  refresh();
+  view.clear();
+  filter();
   $("choose").focus();
 }
 

@@ -49,6 +49,7 @@ export class Card {
     } else if (problem) {
       this.#head.replaceChildren(title, make("p", "error", problem.title));
       this.#body.replaceChildren(...failure(problem, this.#actions.retry));
+      if (truth) this.#head.append(labelled(truth));
     } else {
       this.#head.replaceChildren(title, make("p", "pending", WAITING[state]));
       this.#body.replaceChildren();
@@ -81,6 +82,11 @@ export class Card {
     image.src = canvas.toDataURL("image/jpeg", 0.8);
     this.#thumbnail.replaceChildren(image);
   }
+}
+
+/** Of a photo that has no answer, or not this time. */
+function labelled(truth) {
+  return make("p", "checked", make("strong", "", "Checked"), ` · ${inWords(truth)}`);
 }
 
 /** What the model had said of a photo that a person has looked at. */

@@ -48,12 +48,12 @@ function row({ key, label, choice, probability }, truth, judge) {
 }
 
 /**
- * What a key says of the photo: its number, N, Enter for "the answer is right", or Backspace.
- * @returns {string | null | undefined} as `judge` takes it; undefined: nothing
+ * What a key says of the photo: the number of a category, N, or Enter for "it is right so".
+ * @returns {string | undefined}
  */
-export function choiceOf({ key }, { probabilities, label }) {
-  if (key === "Enter") return label;
-  if (key === "Backspace" || key === "Delete") return null;
+export function choiceOf({ key }, { prediction, truth }) {
+  const { probabilities, label } = prediction;
+  if (key === "Enter") return truth ?? label;
   if (key.toUpperCase() === NONE.key) return OTHER;
   return probabilities.find(({ class_id }) => String(class_id) === key)?.label;
 }

@@ -5,10 +5,9 @@ import { choiceOf } from "./choices.js";
 /**
  * @param {HTMLElement} cards
  * @param {(card: HTMLElement) => object} photoOf
- * @param {(photo: object, truth: string | null, onward: boolean) => void} judge told what a key
- *   says of a photo, and whether to go on to the next card
+ * @param {Labels} labels told what a key says of a photo
  */
-export function watchKeys(cards, photoOf, judge) {
+export function watchKeys(cards, photoOf, labels) {
   cards.addEventListener("keydown", (event) => {
     const card = event.target.closest(".card");
     if (!card || event.ctrlKey || event.metaKey || event.altKey) return;
@@ -18,12 +17,13 @@ export function watchKeys(cards, photoOf, judge) {
       (step > 0 ? card.nextElementSibling : card.previousElementSibling)?.focus();
       return;
     }
-    // Enter on a button within the card is for the button.
-    if (event.key === "Enter" && event.target !== card) return;
+    // Enter on a button within the card is for the button; a key that is held is for one photo.
+    if ((event.key === "Enter" && event.target !== card) || event.repeat) return;
     const photo = photoOf(card);
-    const truth = photo.prediction ? choiceOf(event, photo.prediction) : undefined;
-    if (truth === undefined) return;
-    event.preventDefault();
-    judge(photo, truth, truth !== null);
+    if (event.key === "Backspace") labels.takeBack(photo);
+    else if (photo.prediction) {
+      const truth = choiceOf(event, photo);
+      if (truth) labels.judge(photo, truth, true);
+    }
   });
 }

@@ -15,12 +15,16 @@ export function release(photos) {
   watch();
 }
 
-/** Asks only if something would be lost. */
-export function mayClear() {
+/**
+ * Asks only if something would be lost.
+ * @param {number} labels of how many photos the browser keeps a label
+ */
+export function mayClear(labels) {
   const number = unsaved.size;
-  const are = number === 1 ? "is" : "are";
-  return !number ||
-    window.confirm(`Forget all photos? ${number} ${are} not in a downloaded table.`);
+  const lost = [];
+  if (number) lost.push(`${number} ${number === 1 ? "is" : "are"} not in a downloaded table.`);
+  if (labels) lost.push(`This browser forgets your ${labels === 1 ? "label" : "labels"}, too.`);
+  return !lost.length || window.confirm(["Forget all photos?", ...lost].join(" "));
 }
 
 /** Without a listener while it is not needed: some browsers then keep the page for "Back". */

@@ -37,6 +37,9 @@ export class CardList {
    * @returns {boolean} whether the focus was on a card that is gone
    */
   draw(photos, cardOf) {
+    const focused = document.activeElement.closest(".card");
+    const last = focused ? photos.findIndex(({ card }) => card?.element === focused) : -1;
+    while (last >= this.#limit) this.#limit += STEP; // what has the focus stays
     const cards = photos.slice(0, this.#limit).map(cardOf);
     const wanted = new Set(cards);
     let lost = false;

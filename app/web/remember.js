@@ -1,29 +1,37 @@
 // Keeps what a person has said of photos in this browser, so that a page that was closed, or has
 // crashed, has lost nothing: the photos have it again once they are added again.
 
+const PREFIX = "garment-classifier: ";
+
+/**
+ * Tells files apart: cameras restart their numbering, so the name alone tells too little.
+ * @returns {string | null} null: the file cannot be opened
+ */
+export function identity({ name, file }) {
+  return file && `${file.size} ${file.lastModified} ${name}`;
+}
+
 /** @returns {string | null} what was said of this very file */
-export function recall({ name, file }) {
-  return file && attempt(() => localStorage.getItem(place(name, file)));
-}
-
-/** Keep what is said of it now; null: nothing. */
-export function remember({ name, file, truth }) {
-  attempt(() => truth === null ? localStorage.removeItem(place(name, file))
-    : localStorage.setItem(place(name, file), truth));
-}
-
-/** A camera restarts its numbering, so the name alone tells too little. */
-function place(name, file) {
-  const own = name.slice(name.lastIndexOf("/") + 1);
-  return `garment-classifier: ${file.size} ${file.lastModified} ${own}`;
-}
-
-/** Without storage (full, or forbidden) the page works as before, and asks before it is left. */
-function attempt(action) {
+export function recall(photo) {
   try {
-    return action();
+    return localStorage.getItem(PREFIX + identity(photo));
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * Keep what is said of it now; null: nothing.
+ * @returns {boolean} whether it is kept: storage may be full, or forbidden
+ */
+export function remember(photo) {
+  const place = PREFIX + identity(photo);
+  try {
+    if (photo.truth === null) localStorage.removeItem(place);
+    else localStorage.setItem(place, photo.truth);
+    return true;
   } catch (error) {
     console.warn(error);
-    return null;
+    return false;
   }
 }

@@ -9,7 +9,7 @@ export function csv(photos) {
     "error_code", "error_detail", "model", "model_version",
     "model_sha256", "request_id", "milliseconds"];
   const rows = photos.map(({ name, file, prediction: p, problem, truth }) => [
-    name, ...versionOf(file, problem), p && truth, p?.label, p?.class_id, rounded(p?.confidence),
+    name, ...versionOf(file, problem), truth, p?.label, p?.class_id, rounded(p?.confidence),
     p?.needs_review, p?.review_reasons.join(" "), p?.labels.join("; "), p?.background,
     rounded(p?.garment_probability),
     ...categories.map((label) => rounded(probabilityOf(p, label))),

@@ -33,7 +33,7 @@ def _grey(folder: Path, name: str, label: int) -> Path:
 
 def _answered(page: Page, files: list[Path]) -> None:
     page.set_input_files("#files", files)
-    expect(page.get_by_role("status")).to_contain_text(f"{len(files)} of {len(files)} photos")
+    expect(page.locator("#status")).to_contain_text(f"{len(files)} of {len(files)} photos")
 
 
 def _card(page: Page, name: str) -> Locator:
@@ -102,14 +102,23 @@ def test_keys_go_through_what_is_to_be_looked_at(
         page.keyboard.press(key)
         expect(_card(page, f"{name}.png")).to_be_focused()
     page.keyboard.press("Control+3")  # the browser's own
-    page.keyboard.press("Backspace")  # nothing to take back
+    page.keyboard.down("3")
+    page.keyboard.down("3")  # held, and not for the next photo
+    page.keyboard.up("3")
+    expect(_card(page, "f.png")).to_be_focused()
+    page.keyboard.press("Backspace")  # as the last one was wrong
     expect(_card(page, "e.png")).to_be_focused()
+    expect(_card(page, "e.png").locator(".label")).to_have_text("Coat")
     assert _counts(page) == ["3", "3", "0"]
 
     _show(page, "Checked")
     _card(page, "b.png").locator(".thumbnail").click()
-    page.keyboard.press("Backspace")
+    page.keyboard.press("Enter")  # right as a person has said it, and not as the model did
     expect(_card(page, "d.png")).to_be_focused()
+    expect(_card(page, "b.png").locator(".label")).to_have_text("Shirt")
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("Backspace")
+    expect(_card(page, "b.png")).to_have_count(0)
     _show(page, "To look at")
     _card(page, "f.png").get_by_role("button", name="Coat").press("Enter")  # the button's own
     expect(_card(page, "e.png")).to_be_focused()  # the one before, as this was the last
@@ -151,7 +160,14 @@ def test_labels_outlast_the_page_but_not_clear(
     expect(_card(page, "a.png")).to_contain_text("Checked · the model said Coat")
     assert _labels(page) == {"a.png": "Dress", "b.png": ""}
 
+    page.once("dialog", lambda dialog: dialog.accept())
     page.get_by_role("button", name="Clear").click()
+    _answered(page, files)
+    assert _counts(page) == ["2", "0", "0"]
+
+    _choose(_card(page, "a.png"), "Dress")
+    _table(page)
+    page.reload()
     _grey(tmp_path, "a.png", 3)  # another photo of this name, as cameras make them
     _answered(page, files)
     assert _counts(page) == ["2", "0", "0"]
@@ -167,7 +183,85 @@ def test_label_is_asked_for_before_it_is_lost(
     _table(page)
     _choose(_card(page, "a.png"), "Coat")  # after the table
     page.get_by_role("button", name="Clear").click()
-    assert asked == ["Forget all photos? 1 is not in a downloaded table."]
+    _table(page)
+    page.get_by_role("button", name="Clear").click()
+    assert asked == [
+        "Forget all photos? 1 is not in a downloaded table. This browser forgets your label, too.",
+        "Forget all photos? This browser forgets your label, too.",
+    ]
+
+
+def test_labels_of_photos_without_an_answer_are_not_lost(
+    grey_service: str, open_page: OpenPage, tmp_path: Path
+) -> None:
+    page = open_page(grey_service)
+    files = [_grey(tmp_path, "a.png", 4), _grey(tmp_path, "b.png", 4)]
+    _answered(page, files)
+    _choose(_card(page, "a.png"), "Dress")
+    _table(page)
+    page.reload()
+    page.context.set_offline(True)
+    page.set_input_files("#files", files)
+    expect(page.locator("#count-failed")).to_have_text("2")
+    expect(_card(page, "a.png")).to_contain_text("Checked · Dress")
+    assert _counts(page) == ["0", "1", "2"]
+    assert _labels(page) == {"a.png": "Dress", "b.png": ""}
+    _card(page, "a.png").get_by_role("button", name="Try again").focus()
+    page.keyboard.press("Backspace")
+    assert _labels(page) == {"a.png": "", "b.png": ""}
+    page.context.set_offline(False)
+
+
+def test_what_arrives_moves_nothing(grey_service: str, open_page: OpenPage, tmp_path: Path) -> None:
+    page = open_page(grey_service)
+    _answered(page, [_grey(tmp_path, f"{name}.png", 4) for name in "abc"])
+    _show(page, "To look at")
+    _card(page, "b.png").locator(".thumbnail").click()
+    _answered_more(page, [_grey(tmp_path, f"{n:03}.png", 4) for n in range(120)], 123)
+    names = page.locator(".card .name")
+    assert names.all_inner_texts()[:3] == ["a.png", "b.png", "c.png"]
+    fourth = names.nth(3).inner_text()  # whichever was answered first
+    expect(_card(page, "b.png")).to_be_focused()
+    page.keyboard.press("3")
+    expect(_card(page, "c.png")).to_be_focused()
+    page.keyboard.press("3")
+    expect(_card(page, fourth)).to_be_focused()
+    page.keyboard.press("Backspace")
+    expect(names.nth(1)).to_have_text("c.png")  # where the hand is
+    expect(_card(page, "c.png")).to_be_focused()
+
+    _show(page, "All")  # here the newest are on top, and the focus stays all the same
+    _card(page, "050.png").locator(".thumbnail").click()
+    _answered_more(page, [_grey(tmp_path, f"n{n:03}.png", 4) for n in range(120)], 243)
+    expect(names.nth(0)).to_have_text("n000.png")
+    expect(page.locator(".card:focus")).to_contain_text("050.png")
+
+
+def _answered_more(page: Page, files: list[Path], count: int) -> None:
+    page.set_input_files("#files", files)
+    expect(page.locator("#status")).to_contain_text(f"{count} of {count} photos")
+
+
+def test_photo_that_is_here_already_is_not_here_twice(
+    grey_service: str, open_page: OpenPage, tmp_path: Path
+) -> None:
+    page = open_page(grey_service)
+    files = [_grey(tmp_path, "a.png", 4), _grey(tmp_path, "b.png", 4)]
+    _answered(page, files)
+    page.set_input_files("#files", files)
+    expect(page.locator("#already")).to_have_text("2 photos were here already.")
+    page.set_input_files("#files", [_grey(tmp_path, "c.png", 4), files[0]])
+    expect(page.locator("#already")).to_have_text("1 photo was here already.")
+    expect(page.locator("#count")).to_have_text("3 of 3 photos")
+    page.context.set_offline(True)
+    _grey(tmp_path, "a.png", 8)  # another photo of this name
+    page.set_input_files("#files", files[0])
+    expect(page.locator("#count-failed")).to_have_text("1")
+    page.context.set_offline(False)
+    page.set_input_files("#files", files[0])
+    expect(page.locator("#count-failed")).to_have_text("0")  # tried again
+    expect(page.locator("#already")).to_be_hidden()
+    expect(page.locator("#count")).to_have_text("4 of 4 photos")
 
 
 def test_browser_that_keeps_nothing_hinders_nothing(
@@ -180,6 +274,7 @@ def test_browser_that_keeps_nothing_hinders_nothing(
     page.reload()
     _answered(page, [_grey(tmp_path, "a.png", 4)])
     _choose(_card(page, "a.png"), "Coat")
+    expect(page.get_by_text("This browser does not keep them")).to_be_visible()
     assert _labels(page) == {"a.png": "Coat"}
 
 

@@ -14,6 +14,10 @@ ANKLE_BOOT = Path(__file__).parent.parent / "samples" / "ankle-boot.png"
 OpenPage = Callable[..., Page]
 
 
+def _boot(name: str) -> dict[str, object]:
+    return {"name": name, "mimeType": "image/png", "buffer": ANKLE_BOOT.read_bytes()}
+
+
 def _asks(page: Page) -> bool:
     """Whether a reload asks first. It is refused, so that the page stays as it is."""
     asked: list[str] = []
@@ -63,7 +67,7 @@ def test_clear_asks_while_answers_would_be_lost(service: str, open_page: OpenPag
 
     page.on("dialog", refuse)
     clear = page.get_by_role("button", name="Clear")
-    page.set_input_files("#files", [ANKLE_BOOT, ANKLE_BOOT])
+    page.set_input_files("#files", [_boot("1.png"), _boot("2.png")])
     expect(page.get_by_role("status")).to_contain_text("2 of 2 photos answered")
     clear.click()
     with page.expect_download():
@@ -89,7 +93,7 @@ def test_table_without_all_answers_is_not_enough(service: str, open_page: OpenPa
     expect(page.locator(".label")).not_to_be_empty()
     held: list[Route] = []
     page.route("**/predict", lambda route: held.append(route))
-    page.set_input_files("#files", ANKLE_BOOT)
+    page.set_input_files("#files", _boot("2.png"))
     with page.expect_download():
         page.get_by_role("button", name="Download table").click()
     assert _asks(page)

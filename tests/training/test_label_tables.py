@@ -44,7 +44,8 @@ def test_answers_that_asked_for_no_review_count_if_wanted(tmp_path: Path) -> Non
 
     rows = read_tables([table], accepted=True)
 
-    assert [(row.file.name, row.folder) for row in rows] == [("a.jpg", "Shirt"), ("b.jpg", "Coat")]
+    told = [(row.file.name, row.folder, row.by_person) for row in rows]
+    assert told == [("a.jpg", "Shirt", True), ("b.jpg", "Coat", False)]
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
@@ -74,6 +75,27 @@ def test_table_that_cannot_be_used_is_told(
 ) -> None:
     with pytest.raises(DataError, match=problem):
         read_tables([write(tmp_path, line, head=head)])
+
+
+@pytest.mark.parametrize("before", ["sep=;", "", ";;"])
+def test_lines_before_the_head_are_passed_over(tmp_path: Path, before: str) -> None:
+    table = write(tmp_path, "file;true_label", "a.jpg;Coat", head=before)
+
+    assert [row.where for row in read_tables([table])] == ["garments.csv, line 3"]
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("a.jpg,1590.0,,Coat,,", r"line 2: bytes is '1590\.0', no number"),
+        ("a.jpg,1,,,Coat,FALSCH", "line 2: needs_review is 'FALSCH', neither true nor false"),
+    ],
+)
+def test_cells_that_a_spreadsheet_has_changed_are_told(
+    tmp_path: Path, line: str, problem: str
+) -> None:
+    with pytest.raises(DataError, match=problem):
+        read_tables([write(tmp_path, line)], accepted=True)
 
 
 def test_all_wrong_labels_are_told_at_once(tmp_path: Path) -> None:

@@ -13,8 +13,14 @@ from training.labelled import list_labelled
 from training.originals import Source
 
 
-def row(file: str, folder: str, size: int | None = None, where: str = "t.csv, line 2") -> Row:
-    return Row(where, PurePosixPath(file), size, folder)
+def row(
+    file: str,
+    folder: str,
+    size: int | None = None,
+    where: str = "t.csv, line 2",
+    by_person: bool = True,
+) -> Row:
+    return Row(where, PurePosixPath(file), size, folder, by_person)
 
 
 def labels(source: Source) -> dict[str, str]:
@@ -71,6 +77,41 @@ def test_people_who_disagree_are_told(tmp_path: Path) -> None:
     assert source.in_two_classes == ["a.jpg: Coat (t.csv, line 2), Shirt (u.csv, line 3)"]
 
 
+def test_a_person_goes_before_the_model(tmp_path: Path) -> None:
+    add(tmp_path, "a.jpg", "b.jpg")
+    rows = [row("a.jpg", "Coat", by_person=False), row("a.jpg", "Shirt")]
+    rows += [row("b.jpg", "Bag", by_person=False), row("b.jpg", "Bag", by_person=False)]
+
+    source = list_labelled(tmp_path, rows)
+
+    assert labels(source) == {"a.jpg": "Shirt", "b.jpg": "Bag"}
+    assert source.in_two_classes == []
+
+
+def test_photos_in_renamed_folders_are_found_by_name_and_size(tmp_path: Path) -> None:
+    add(tmp_path, "new/a.jpg", "new/b.jpg", "new/c.jpg")
+    add(tmp_path, "other/c.jpg", data=b"different")
+    size = len("new/a.jpg")
+    rows = [row("old/a.jpg", "Coat", size), row("old/b.jpg", "Bag"), row("old/c.jpg", "Bag", size)]
+
+    source = list_labelled(tmp_path, rows)
+
+    assert labels(source) == {"new/a.jpg": "Coat"}
+    assert source.not_found == [
+        "t.csv, line 2: old/b.jpg",  # it may be another one of this name
+        "t.csv, line 2: old/c.jpg is the name of several photos",
+    ]
+
+
+def test_a_file_that_training_does_not_read_is_told(tmp_path: Path) -> None:
+    add(tmp_path, "a.jpg", "b")
+
+    source = list_labelled(tmp_path, [row("a.jpg", "Coat"), row("b", "Bag")])
+
+    (told,) = source.not_found
+    assert told.startswith("t.csv, line 2: b (read are files that end in .png, ")
+
+
 def test_accents_are_the_same_in_both_spellings(tmp_path: Path) -> None:
     name = "Café.jpg"
     add(tmp_path, unicodedata.normalize("NFD", name))
@@ -118,6 +159,7 @@ def test_prepare_takes_labels_from_tables(
     told = capsys.readouterr().out
     assert "left out, no such photo: garments.csv, line 14: photos/Coat/gone.png" in told
     assert "left out, 1 photo without a label; listed in prepared.json" in told
+    assert "name no split" not in told  # folders say nothing here
     summary = json.loads((tmp_path / "d/prepared.json").read_text())
     counts = summary["counts"].values()
     assert sum(each.get("Bag", 0) for each in counts) == 5

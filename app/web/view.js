@@ -1,0 +1,54 @@
+// Which photos are shown, and in which order: nothing moves under the hand of somebody who works
+// through them while more answers arrive.
+
+/** The filter's choices. */
+export const KINDS = {
+  all: () => true,
+  review: ({ state }) => state === "review",
+  checked: ({ truth }) => truth !== null,
+  failed: ({ state }) => state === "failed",
+};
+
+export class View {
+  #all = []; // the newest on top, where people look; within one choice the order stays
+  #shown = [];
+  #kind = "all";
+  #words = "";
+
+  /** Photos that come in. */
+  add(photos) {
+    this.#all = [...photos, ...this.#all];
+  }
+
+  /** Show photos of a kind whose names have these words in them. */
+  filter(kind, words) {
+    this.#kind = kind;
+    this.#words = words.trim().toLowerCase();
+    this.#shown = [];
+  }
+
+  clear() {
+    this.#all = [];
+    this.#shown = [];
+  }
+
+  /** A photo is shown again: before the one where people are, and not at the end. */
+  bringBack(photo, here) {
+    const place = this.#shown.indexOf(here);
+    if (place >= 0 && !this.#shown.includes(photo)) this.#shown.splice(place, 0, photo);
+  }
+
+  /** The photos as they are to be listed now. What has become one of a kind is below the others. */
+  shown() {
+    const some = this.#all.filter((photo) => (
+      KINDS[this.#kind](photo) && photo.name.toLowerCase().includes(this.#words)));
+    if (this.#kind === "all") return some;
+    const still = new Set(some);
+    const before = new Set(this.#shown);
+    this.#shown = [
+      ...this.#shown.filter((photo) => still.has(photo)),
+      ...some.filter((photo) => !before.has(photo)),
+    ];
+    return this.#shown;
+  }
+}
