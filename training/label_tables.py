@@ -20,7 +20,7 @@ from training.folder_names import meant
 FILE, BYTES, TRUE_LABEL, LABEL, REVIEW = "file", "bytes", "true_label", "label", "needs_review"
 _DELIMITERS = (",", ";", "\t")
 """Spreadsheets write that of their country."""
-_FORMULA = ("'=", "'+", "'-", "'@")
+_FORMULA = ("'=", "'+", "'-", "'@", "'\t", "'\r")
 """The page puts a quote before what a spreadsheet would compute."""
 
 

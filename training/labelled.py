@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
+from app.errors import ServiceError
 from training.datasets import FOLDERS, SUFFIXES, ImageFile, ImageFolder
 from training.errors import DataError
 from training.folder_names import is_hidden
@@ -26,19 +27,7 @@ def list_labelled(path: Path, rows: Sequence[Row]) -> Source:
         DataError: there is nothing there, or no row names a photo of it.
     """
     folder = _photos(path)
-    photos: dict[str, list[ImageFile]] = defaultdict(list)
-    for photo in folder.files:
-        photos[_parts(photo.name)[-1]].append(photo)
-    not_found: list[str] = []
-    found: list[tuple[Row, ImageFile]] = []
-    for row in rows:
-        match _named(row, folder, photos[_parts(str(row.file))[-1]]):
-            case [photo]:
-                found.append((row, photo))
-            case [_, *_]:
-                not_found.append(f"{row.where}: {row.file} is the name of several photos")
-            case _:
-                not_found.append(f"{row.where}: {row.file}{_not_read(row)}")
+    found, not_found = _find(rows, folder)
     looked_at = {photo for row, photo in found if row.by_person}
     told: dict[ImageFile, dict[str, str]] = defaultdict(dict)
     for row, photo in found:
@@ -75,21 +64,56 @@ def _photos(path: Path) -> ImageFolder:
     return ImageFolder(path, files, archive)
 
 
-def _named(row: Row, folder: ImageFolder, photos: Sequence[ImageFile]) -> list[ImageFile]:
-    """Those that the row may mean; of files with the same content, one."""
-    theirs = _parts(str(row.file))
-    of_size = [photo for photo in photos if row.size in (None, folder.size(photo))]
-    found = [photo for photo in of_size if _end_alike(_parts(photo.name), theirs)]
-    if not found and row.size is not None:
-        found = of_size
-    if len(found) > 1:
-        return list({folder.read(photo): photo for photo in reversed(found)}.values())
-    return found
+def _find(
+    rows: Sequence[Row], folder: ImageFolder
+) -> tuple[list[tuple[Row, ImageFile]], list[str]]:
+    """The rows with their photos, and in words those that have none, or might have several."""
+    photos: dict[str, list[ImageFile]] = defaultdict(list)
+    for photo in folder.files:
+        photos[_parts(photo.name)[-1]].append(photo)
+    found: list[tuple[Row, ImageFile]] = []
+    not_found: list[str] = []
+    elsewhere: dict[ImageFile, list[Row]] = defaultdict(list)
+    for row in rows:
+        name = _parts(str(row.file))
+        of_size = [photo for photo in photos[name[-1]] if row.size in (None, folder.size(photo))]
+        fitting = _closest(name, of_size)
+        if fitting and _are_copies(fitting, folder):
+            found += [(row, photo) for photo in fitting]
+        elif not fitting and row.size is not None and len(of_size) == 1:
+            elsewhere[of_size[0]].append(row)
+        else:
+            several = fitting or (row.size is not None and of_size)
+            why = " is the name of several photos" if several else _not_read(row)
+            not_found.append(f"{row.where}: {row.file}{why}")
+    named = {photo for _, photo in found}
+    for photo, claims in elsewhere.items():
+        # In a renamed folder, unless it is the only one left of several.
+        if photo not in named and len({row.file for row in claims}) == 1:
+            found += [(row, photo) for row in claims]
+        else:
+            not_found += [f"{row.where}: {row.file}" for row in claims]
+    return found, not_found
 
 
-def _end_alike(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
-    common = min(len(one), len(other))
-    return one[-common:] == other[-common:]
+def _closest(name: tuple[str, ...], photos: Sequence[ImageFile]) -> list[ImageFile]:
+    """Those whose path ends as the name does, as far as both go; the more of it, the better."""
+    alike = defaultdict(list)
+    for photo in photos:
+        parts = _parts(photo.name)
+        common = min(len(parts), len(name))
+        if parts[-common:] == name[-common:]:
+            alike[common].append(photo)
+    return alike[max(alike)] if alike else []
+
+
+def _are_copies(photos: Sequence[ImageFile], folder: ImageFolder) -> bool:
+    if len(photos) == 1:
+        return True
+    try:
+        return len({folder.read(photo) for photo in photos}) == 1
+    except ServiceError:  # damaged in the zip, so nobody can tell
+        return False
 
 
 def _not_read(row: Row) -> str:

@@ -117,13 +117,13 @@ def prepare(
         raise DataError("the shares for valid and test must lie between 0 and 0.5")
     if accepted and not labels:
         raise DataError("--accepted is for the answers in tables: give them with --labels")
+    known = source == fashion_mnist.NAME or fashion_mnist.is_fashion_mnist(Path(source))
+    if labels and known:
+        raise DataError("Fashion-MNIST has its own labels: leave out --labels")
     rows = read_tables(labels, accepted) if labels else []
-    _refuse_output(source, output, overwrite)
+    _refuse_output([source, *map(str, labels)], output, overwrite)
     with partial_folder(output) as partial:
         folder = fashion_mnist.download() if source == fashion_mnist.NAME else Path(source)
-        known = fashion_mnist.is_fashion_mnist(folder)
-        if rows and known:
-            raise DataError("Fashion-MNIST has its own labels: leave out --labels")
         if rows:
             found = list_labelled(folder, rows)
         else:
@@ -157,18 +157,20 @@ def prepare(
     return summary
 
 
-def _refuse_output(source: str, output: Path, overwrite: bool) -> None:
+def _refuse_output(sources: Sequence[str], output: Path, overwrite: bool) -> None:
     """Before originals are overwritten, or what was prepared before."""
-    read, partial = Path(source).resolve(), partial_of(output)
-    nested = any(
-        read == written or read in written.parents or written in read.parents
-        for written in (output.resolve(), partial)
-    )
-    if nested and source != fashion_mnist.NAME:
-        raise DataError(
-            f"{source} and {output} (or {partial.name} beside it) lie one within the other: name "
-            "another folder"
+    partial = partial_of(output)
+    for source in sources:
+        read = Path(source).resolve()
+        nested = any(
+            read == written or read in written.parents or written in read.parents
+            for written in (output.resolve(), partial)
         )
+        if nested and source != fashion_mnist.NAME:
+            raise DataError(
+                f"{source} and {output} (or {partial.name} beside it) lie one within the other: "
+                "name another folder"
+            )
     if output.exists() and any(output.iterdir()) and not overwrite:
         raise DataError(f"{output} is not empty: name another folder, or give --overwrite")
 

@@ -66,15 +66,21 @@ function add(files) {
   send([...added, ...again]);
 }
 
+function newCard(photo) {
+  return new Card(photo, {
+    retry: () => send([photo]),
+    explain: (note) => explain(photo, note),
+    judge: (truth) => labels.judge(photo, truth),
+  });
+}
+
+/** Of a photo that is listed. */
 function cardOf(photo) {
   if (!photo.card) {
-    photo.card = new Card(photo, {
-      retry: () => send([photo]),
-      explain: (note) => explain(photo, note),
-      judge: (truth) => labels.judge(photo, truth),
-    });
+    photo.card = newCard(photo);
     photo.card.show();
   }
+  photo.card.look();
   return photo.card.element;
 }
 
@@ -111,10 +117,11 @@ async function work(signal) {
   if (!signal.aborted) lanes -= 1;
 }
 
+/** An answer that no card can show is none, whether the photo is listed or not. */
 function settle(photo, answer) {
   Object.assign(photo, answer);
   photo.state = stateOf(photo);
-  photo.card?.show();
+  (photo.card ?? newCard(photo)).show();
 }
 
 function labelled(photo) {
@@ -174,8 +181,8 @@ function refresh() {
   $("download").disabled = ready === 0;
   const some = view.shown();
   $("nothing").hidden = some.length > 0;
-  if (list.draw(some, cardOf)) $("filter").querySelector(":checked").focus();
-  if (photos.length && ready === photos.length) {
+  if (list.draw(some, cardOf)) $("filter").querySelector(":checked").focus({ preventScroll: true });
+  if (photos.length && ready === photos.length && !$("status").textContent) {
     // Read out once, at the end.
     $("status").textContent =
       `${ready - failed} of ${ready} photos answered, ${review} to look at, ${failed} failed.`;

@@ -2,17 +2,21 @@
 
 import { choices, inWords } from "./choices.js";
 import { failure, make, path } from "./parts.js";
+import { drawThumbnail } from "./thumbnail.js";
 import { why } from "./why.js";
 import { likely, milliseconds, percent, reasons } from "./words.js";
 
 const TOP = 3; // bars that are always shown
-const THUMBNAIL = 256; // pixels, longest edge
 const WAITING = { waiting: "Waiting", sending: "Looking…" };
 
 export class Card {
   #photo;
   #actions;
   #thumbnail;
+  #hasPicture = false;
+  #answered; // the prediction that the parts below are of
+  #details;
+  #why;
   #head = make("div", "head");
   #body = make("div", "body");
 
@@ -44,8 +48,7 @@ export class Card {
       const label = make("p", doubtful ? "label doubtful" : "label", text);
       this.#head.replaceChildren(title, label, truth ? checked(this.#photo)
         : make("p", "", percent(prediction.confidence)));
-      this.#body.replaceChildren(...answer(this.#photo, this.#actions));
-      if (!this.#thumbnail.querySelector("img")) this.#drawThumbnail();
+      this.#body.replaceChildren(...this.#answer());
     } else if (problem) {
       this.#head.replaceChildren(title, make("p", "error", problem.title));
       this.#body.replaceChildren(...failure(problem, this.#actions.retry));
@@ -62,25 +65,26 @@ export class Card {
     this.#head.querySelector(".pending").textContent = text;
   }
 
-  /** Only after the answer: the service has refused what is too large to be decoded here. */
-  async #drawThumbnail() {
-    const bitmap = await createImageBitmap(this.#photo.file).catch(() => null);
-    if (!bitmap) return; // such as TIFF, which Chromium cannot show
-    const scale = Math.min(1, THUMBNAIL / Math.max(bitmap.width, bitmap.height));
-    const canvas = make("canvas");
-    canvas.width = Math.max(1, Math.round(bitmap.width * scale));
-    canvas.height = Math.max(1, Math.round(bitmap.height * scale));
-    const context = canvas.getContext("2d");
-    context.fillStyle = "white"; // JPEG is not transparent; the service takes white, too
-    context.fillRect(0, 0, canvas.width, canvas.height);
-    context.imageSmoothingQuality = "high";
-    context.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
-    bitmap.close();
-    // A canvas would keep its pixels: gigabytes with ten thousand photos.
-    const image = make("img");
-    image.alt = "";
-    image.src = canvas.toDataURL("image/jpeg", 0.8);
-    this.#thumbnail.replaceChildren(image);
+  /** It is seen now, so it gets its picture; after the answer, as the service refuses what is too
+   * large to be decoded here. */
+  look() {
+    if (this.#hasPicture || !this.#photo.prediction) return;
+    this.#hasPicture = true;
+    drawThumbnail(this.#photo.file, this.#thumbnail);
+  }
+
+  /** The parts under the head; what was opened stays open while a person says what it shows. */
+  #answer() {
+    const { prediction } = this.#photo;
+    if (this.#answered !== prediction) {
+      this.#answered = prediction;
+      this.#why = why(this.#actions.explain);
+      this.#details = null;
+    }
+    const details = make("details");
+    details.open = Boolean(this.#details?.open);
+    this.#details = details;
+    return answer(this.#photo, this.#actions.judge, details, this.#why);
   }
 }
 
@@ -96,7 +100,7 @@ function checked({ prediction, truth }) {
   return make("p", "checked", make("strong", "", "Checked"), ` · ${said}, ${percent(confidence)}`);
 }
 
-function answer(photo, { explain, judge }) {
+function answer(photo, judge, details, whyPart) {
   const { prediction, roundTrip, truth } = photo;
   const { needs_review, timings_ms } = prediction;
   const parts = [];
@@ -108,11 +112,11 @@ function answer(photo, { explain, judge }) {
   time.title = "From the request's first byte to the answer, in the service";
   const summary = make("summary", "", make("span", "", "All ten, and details"), time);
   const { first, rest } = choices(photo, judge, TOP);
-  const details = make("details", "", summary, rest, ...more(prediction, roundTrip));
+  details.append(summary, rest, ...more(prediction, roundTrip));
   const set = make("p", "quiet", likely(prediction));
   set.title = "Holds the right category for 95 % of photos like those that the model was " +
     "calibrated on";
-  return [...parts, first, set, details, why(explain)];
+  return [...parts, first, set, details, whyPart];
 }
 
 function more(prediction, roundTrip) {

@@ -4,7 +4,7 @@ import { make } from "./parts.js";
 import { percent } from "./words.js";
 
 /** What a person says of a photo that shows none of the ten; also its folder's name in training. */
-export const OTHER = "other";
+const OTHER = "other";
 
 const NONE = { key: "N", label: "None of these", choice: OTHER };
 
@@ -12,7 +12,7 @@ const NONE = { key: "N", label: "None of these", choice: OTHER };
  * A bar for each category, likeliest first, and one for none of them.
  * @param {{prediction: object, truth: string | null}} photo
  * @param {(truth: string | null) => void} judge told what is clicked; null: it is taken back
- * @param {number} top how many of them are `first`
+ * @param {number} top how many of them are `first`, with the chosen one, and `other` in doubt
  * @returns {{first: HTMLElement, rest: HTMLElement}}
  */
 export function choices({ prediction, truth }, judge, top) {

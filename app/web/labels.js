@@ -40,7 +40,8 @@ export class Labels {
       guard([photo]);
       this.#changed(photo);
     }
-    if (!element.isConnected) nearest?.focus();
+    // It comes to where this one was; who clicks there has it in sight.
+    if (!element.isConnected) nearest?.focus({ preventScroll: !onward });
     else if (onward) next?.focus();
   }
 

@@ -4,7 +4,8 @@
 const PREFIX = "garment-classifier: ";
 
 /**
- * Tells files apart: cameras restart their numbering, so the name alone tells too little.
+ * Tells files apart: cameras restart their numbering, so the name alone tells too little. Two
+ * that agree in all of this, within folders of their own too, are taken for one.
  * @returns {string | null} null: the file cannot be opened
  */
 export function identity({ name, file }) {

@@ -13,7 +13,7 @@ export function csv(photos) {
     p?.needs_review, p?.review_reasons.join(" "), p?.labels.join("; "), p?.background,
     rounded(p?.garment_probability),
     ...categories.map((label) => rounded(probabilityOf(p, label))),
-    problem?.code, problem?.detail, p?.model.name, p?.model.version, p?.model.sha256,
+    problem?.code, problem?.detail, p?.model?.name, p?.model?.version, p?.model?.sha256,
     p?.request_id ?? problem?.request_id, p?.timings_ms.total,
   ]);
   return `\ufeff${[head, ...rows].map((row) => row.map(cell).join(",")).join("\r\n")}\r\n`;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
@@ -91,6 +92,34 @@ def test_category_is_chosen_and_taken_back(
     assert _labels(page) == {"a.png": "", "b.png": ""}
 
 
+def test_what_is_no_garment_is_chosen_at_once(
+    grey_service: str, open_page: OpenPage, tmp_path: Path
+) -> None:
+    page = open_page(grey_service)
+    _answered(page, [_grey(tmp_path, "a.png", 10)])
+    card = _card(page, "a.png")
+    expect(card.locator(".label")).to_have_class("label doubtful")
+    _choose(card, "None of these")
+    expect(card.locator(".label")).to_have_class("label")
+    assert _labels(page) == {"a.png": "other"}
+
+
+@pytest.mark.parametrize("size", [(400, 800), (1200, 600)])
+def test_page_stays_where_it_is_while_photos_are_labelled(
+    grey_service: str, open_page: OpenPage, tmp_path: Path, size: tuple[int, int]
+) -> None:
+    page = open_page(grey_service, viewport={"width": size[0], "height": size[1]})
+    _answered(page, [_grey(tmp_path, f"{n:02}.png", 4) for n in range(16)])
+    _show(page, "To look at")
+    page.evaluate("() => scrollTo(0, 600)")
+    for name in ("07", "08", "09"):
+        button = _card(page, f"{name}.png").get_by_role("button", name="Coat")
+        button.scroll_into_view_if_needed()
+        before = page.evaluate("scrollY")
+        button.click()
+        assert page.evaluate("scrollY") == before
+
+
 def test_keys_go_through_what_is_to_be_looked_at(
     grey_service: str, open_page: OpenPage, tmp_path: Path
 ) -> None:
@@ -101,7 +130,8 @@ def test_keys_go_through_what_is_to_be_looked_at(
     for key, name in (("Enter", "b"), ("6", "c"), ("ArrowRight", "d"), ("n", "e"), ("x", "e")):
         page.keyboard.press(key)
         expect(_card(page, f"{name}.png")).to_be_focused()
-    page.keyboard.press("Control+3")  # the browser's own
+    for held in ("Control", "Alt", "Meta"):  # the browser's own, and the system's
+        page.keyboard.press(f"{held}+3")
     page.keyboard.down("3")
     page.keyboard.down("3")  # held, and not for the next photo
     page.keyboard.up("3")
@@ -167,10 +197,21 @@ def test_labels_outlast_the_page_but_not_clear(
 
     _choose(_card(page, "a.png"), "Dress")
     _table(page)
+    status = files[0].stat()
+    files[0].write_bytes(files[0].read_bytes() + b"0")  # another photo of this name, as cameras do
+    os.utime(files[0], ns=(status.st_atime_ns, status.st_mtime_ns))
     page.reload()
-    _grey(tmp_path, "a.png", 3)  # another photo of this name, as cameras make them
     _answered(page, files)
     assert _counts(page) == ["2", "0", "0"]
+    files[0].write_bytes(files[0].read_bytes()[:-1])
+    os.utime(files[0], ns=(status.st_atime_ns, status.st_mtime_ns + 10**9))
+    page.reload()
+    _answered(page, files)
+    assert _counts(page) == ["2", "0", "0"]
+    os.utime(files[0], ns=(status.st_atime_ns, status.st_mtime_ns))
+    page.reload()
+    _answered(page, files)
+    assert _counts(page) == ["1", "1", "0"]
 
 
 def test_label_is_asked_for_before_it_is_lost(

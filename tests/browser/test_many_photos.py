@@ -127,6 +127,10 @@ def test_list_holds_what_was_scrolled_to(grey_service: str, open_page: OpenPage)
     expect(page.get_by_text("No photo here.")).to_be_visible()
     assert len(_table(page)) == 250  # of all, seen or not
 
+    page.get_by_role("button", name="Clear").click()
+    page.set_input_files("#files", photos[:120])
+    expect(names).to_have_text([f"{number:03}.png" for number in range(100)])
+
 
 def test_busy_service_is_asked_again(small_service: str, open_page: OpenPage) -> None:
     statuses: list[int] = []

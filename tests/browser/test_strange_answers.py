@@ -63,6 +63,30 @@ def test_strange_answers_stop_nothing(
     expect(page.get_by_role("status")).to_contain_text("0 failed")
 
 
+def test_strange_answer_of_a_photo_that_is_not_listed(
+    grey_service: str, open_page: OpenPage
+) -> None:
+    page = open_page(grey_service)
+    lacking = json.dumps({"probabilities": [{"label": "Coat", "class_id": 4, "probability": 1}]})
+
+    def fulfil(route: Route) -> None:
+        if b"110.png" in (route.request.post_data_buffer or b""):
+            route.fulfill(status=200, content_type="application/json", body=lacking)
+        else:
+            route.continue_()
+
+    page.route("**/predict", fulfil)
+    page.set_input_files("#files", _boots(120))
+    expect(page.locator("#status")).to_contain_text("119 of 120 photos answered")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download table").click()
+    rows = Path(download.value.path()).read_text("utf-8-sig").splitlines()
+    assert len(rows) == 121
+    assert "unusable_answer" in rows[111]
+    page.locator("#more").scroll_into_view_if_needed()
+    expect(page.locator(".card")).to_have_count(120)
+
+
 def test_answer_that_stops_halfway_is_told_as_a_timeout(service: str, open_page: OpenPage) -> None:
     page = open_page(service)
     page.evaluate(

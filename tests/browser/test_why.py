@@ -55,6 +55,23 @@ def test_why_is_asked_for_once_and_shows_both_pictures(service: str, open_page: 
     assert asked == [f"{service}/predict?explain=true"]
 
 
+def test_what_was_opened_stays_open_when_a_person_says_what_it_shows(
+    service: str, open_page: OpenPage
+) -> None:
+    page = open_page(service)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if "?" in request.url else None)
+    card = _add(page, ANKLE_BOOT)
+    card.get_by_text("Show why").click()
+    card.get_by_text("All ten, and details").click()
+    expect(card.locator(".why img")).to_have_count(2)
+    card.get_by_role("button", name="Trouser").click()
+    expect(card).to_contain_text("Checked")
+    expect(card.locator(".why img").first).to_be_visible()
+    expect(card.get_by_role("button", name="None of these")).to_be_visible()
+    assert len(asked) == 1
+
+
 def test_why_is_asked_again_after_an_error(service: str, open_page: OpenPage) -> None:
     page = open_page(service)
     expect(page.locator("footer")).to_contain_text("version")

@@ -48,15 +48,16 @@ def test_answers_that_asked_for_no_review_count_if_wanted(tmp_path: Path) -> Non
     assert told == [("a.jpg", "Shirt", True), ("b.jpg", "Coat", False)]
 
 
+@pytest.mark.parametrize("start", ["=", "+", "-", "@"])
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
-def test_table_may_come_from_a_spreadsheet(tmp_path: Path, delimiter: str) -> None:
+def test_table_may_come_from_a_spreadsheet(tmp_path: Path, delimiter: str, start: str) -> None:
     head = delimiter.join(["file", "bytes", "true_label"])
-    line = delimiter.join(["'=1+2.jpg", "7", " dress "])
+    line = delimiter.join([f"'{start}1+2.jpg", "7", " dress "])
     table = write(tmp_path, line, delimiter * 2, head=head, encoding="utf-8")
 
     (row,) = read_tables([table])
 
-    assert (str(row.file), row.size, row.folder) == ("=1+2.jpg", 7, "Dress")
+    assert (str(row.file), row.size, row.folder) == (f"{start}1+2.jpg", 7, "Dress")
 
 
 @pytest.mark.parametrize(
@@ -67,6 +68,7 @@ def test_table_may_come_from_a_spreadsheet(tmp_path: Path, delimiter: str) -> No
         (HEAD, ",1,,Coat,,", "line 2: the label 'Coat' is of no file"),
         (HEAD, "a.jpg,1,,,Coat,false", r"garments\.csv: no row has a true_label"),
         (HEAD, '"a.jpg,1,,Coat,Coat,true', r"garments\.csv is no CSV"),
+        ("file,true_label", "a.jpg,", "no row has a true_label"),
         ("", "", "has no column file, true_label.*columns: none"),
     ],
 )
@@ -103,6 +105,11 @@ def test_all_wrong_labels_are_told_at_once(tmp_path: Path) -> None:
 
     with pytest.raises(DataError, match=r"line 2: 'Hat0'; .*line 11: 'Hat9' and 2 more: none of"):
         read_tables([table])
+
+
+def test_answers_need_their_columns(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="has no column label, needs_review: "):
+        read_tables([write(tmp_path, "a.jpg,Coat", head="file,true_label")], accepted=True)
 
 
 def test_another_encoding_is_told(tmp_path: Path) -> None:

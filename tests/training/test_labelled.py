@@ -6,6 +6,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
+from app.errors import CorruptImage
 from training.__main__ import main
 from training.errors import DataError
 from training.label_tables import Row
@@ -62,8 +63,56 @@ def test_name_of_several_photos_is_left_out_unless_they_are_copies(tmp_path: Pat
 
     source = list_labelled(tmp_path, [row("a.jpg", "Coat"), row("b.jpg", "Coat")])
 
-    assert labels(source) == {"1/b.jpg": "Coat"}
+    assert labels(source) == {"1/b.jpg": "Coat", "2/b.jpg": "Coat"}
     assert source.not_found == ["t.csv, line 2: a.jpg is the name of several photos"]
+    assert source.unlabelled == ["1/a.jpg", "2/a.jpg"]
+
+
+def test_the_longest_way_to_a_photo_is_the_one(tmp_path: Path) -> None:
+    add(tmp_path, "photos/a.jpg", "photos/2/a.jpg", data=b"one size")
+    (tmp_path / "photos/a.jpg").write_bytes(b"ONE SIZE")
+
+    source = list_labelled(tmp_path / "photos", [row("photos/2/a.jpg", "Coat", 8)])
+
+    assert labels(source) == {"2/a.jpg": "Coat"}
+
+
+def test_label_of_a_photo_that_is_gone_goes_to_no_other(tmp_path: Path) -> None:
+    add(tmp_path, "1/a.jpg", data=b"same size")
+    gone = [row("2/a.jpg", "Bag", 9), row("3/a.jpg", "Bag", 9)]
+
+    source = list_labelled(tmp_path, [row("1/a.jpg", "Coat", 9), *gone])
+
+    assert labels(source) == {"1/a.jpg": "Coat"}
+    assert source.not_found == ["t.csv, line 2: 2/a.jpg", "t.csv, line 2: 3/a.jpg"]
+    with pytest.raises(DataError, match="no photo"):  # it may be either
+        list_labelled(tmp_path, gone)
+
+
+def test_damaged_copies_in_a_zip_are_no_end(tmp_path: Path) -> None:
+    archive = tmp_path / "photos.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("./1/a.JPG", b"the first one")
+        file.writestr("2/a.JPG", b"the other one")
+        file.writestr("1/b.jpg", b"b" * 1000, zipfile.ZIP_DEFLATED)
+        file.writestr("__MACOSX/1/b.jpg", b"b" * 1000)
+        file.writestr("train/c.jpg", b"c")
+    archive.write_bytes(archive.read_bytes().replace(b"the first one", b"the fIrst one"))
+    rows = [row("a.JPG", "Coat", 13), row("b.jpg", "Bag", 1000), row("c.jpg", "Bag", 1)]
+
+    source = list_labelled(archive, rows)
+
+    assert labels(source) == {"1/b.jpg": "Bag", "train/c.jpg": "Bag"}
+    assert [item.split for item in source.items] == [None, "train"]
+    assert source.items[0].read() == b"b" * 1000
+    assert source.not_found == ["t.csv, line 2: a.JPG is the name of several photos"]
+    assert sorted(source.unlabelled) == ["1/a.JPG", "2/a.JPG"]
+
+    alone = list_labelled(archive, [row("2/a.JPG", "Coat"), row("1/a.JPG", "Coat")])
+    assert [item.place for item in alone.items] == ["1/a.JPG", "2/a.JPG"]
+    with pytest.raises(CorruptImage):
+        alone.items[0].read()
+    assert alone.items[1].read() == b"the other one"
 
 
 def test_people_who_disagree_are_told(tmp_path: Path) -> None:
@@ -165,6 +214,43 @@ def test_prepare_takes_labels_from_tables(
     assert sum(each.get("Bag", 0) for each in counts) == 5
     assert sum(each.get("Coat", 0) for each in counts) == 6
     assert [Path(name).name for name in summary["unlabelled"]] == ["000.png"]
+
+
+def test_tables_of_several_people_with_what_the_model_was_sure_of(
+    make_tree: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photos = make_tree("photos", {"Coat": 14})
+    names = sorted(photo.name for photo in photos.rglob("*.png"))
+    head = "file,true_label,label,needs_review"
+    ours, theirs = tmp_path / "ours.csv", tmp_path / "theirs.csv"
+    sure = [f"{name},,Coat,false" for name in names[3:]]
+    ours.write_text("\n".join([head, *(f"{name},Coat,Bag,true" for name in names[:3]), *sure]))
+    theirs.write_text("\n".join([head, f"{names[0]},Bag,Bag,true", f"{names[1]},Coat,Bag,true"]))
+    tables = ["--labels", str(ours), "--labels", str(theirs)]
+
+    assert (
+        main(["prepare", str(photos), "--output", str(tmp_path / "d"), *tables, "--accepted"]) == 0
+    )
+
+    told = capsys.readouterr().out
+    assert f"in two classes: Coat/{names[0]}: Coat (ours.csv, line 2), Bag (theirs.csv, l" in told
+    counts = json.loads((tmp_path / "d/prepared.json").read_text())["counts"].values()
+    assert sum(each["Coat"] for each in counts) == 13
+
+
+def test_a_table_is_not_overwritten(
+    make_tree: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photos = make_tree("photos", {"Coat": 5})
+    table = tmp_path / "data/garments.csv"
+    table.parent.mkdir()
+    table.write_text("file,true_label\n000.png,Coat\n")
+    flags = ["--labels", str(table), "--output", str(table.parent), "--overwrite"]
+
+    assert main(["prepare", str(photos), *flags]) == 2
+
+    assert "garments.csv and" in capsys.readouterr().err
+    assert table.exists()
 
 
 def test_flags_that_do_nothing_are_refused(

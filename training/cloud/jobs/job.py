@@ -25,7 +25,7 @@ TRIAL_CHECKPOINTS = f"{CHECKPOINTS}/$TRAINING_JOB_NAME"
 by the variable, which SageMaker sets."""
 
 START_FROM = "start_from"
-"""The channel with the artifact to start from; `training.train` takes it for no data."""
+"""The channel with the artifact to start from; `training.container` takes it for no data."""
 
 NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
 
