@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from app.card import CATEGORIES, Background, Calibration, DataSource, Figures, ModelCard
-from training import fashion_mnist
 from training.calibrate import MIN_IMAGES, Support
-from training.mistakes import top_confusions
+from training.data import fashion_mnist
+from training.measurement.mistakes import top_confusions
 from training.networks import INPUT_SIZE, Architecture
 
 MISTAKES_NAMED = 3

@@ -23,17 +23,17 @@ from app.artifact import open_artifact
 from app.card import CATEGORIES
 from training import child
 from training.command import INTERRUPTED, command_line, output_folder, positive, writable
-from training.comparison import Candidate, Comparison, Effort, compare
-from training.datasets import FOLDERS, OTHER, class_ids, load_split, open_images
+from training.data.datasets import FOLDERS, OTHER, class_ids, load_split, open_images
+from training.data.folder_names import SPLITS
 from training.errors import DataError
-from training.evaluation import Evaluation, Evaluations, identity, measure, one_split_of
-from training.folder_names import SPLITS
+from training.measurement.comparison import Candidate, Comparison, Effort, compare
+from training.measurement.evaluation import Evaluation, Evaluations, identity, measure, one_split_of
+from training.measurement.prediction import predict
+from training.measurement.speed import hardware, measure_speed
 from training.networks import ARCHITECTURES
-from training.prediction import predict
 from training.reports import plots
 from training.reports.comparison import compare_report
 from training.reports.page import write_report
-from training.speed import hardware, measure_speed
 from training.wording import percent
 
 __all__ = ["add_arguments", "run"]

@@ -6,9 +6,9 @@ import os
 import sys
 from pathlib import Path
 
-from training.datasets import FOLDERS, find_splits, sources_of
+from training.data.datasets import FOLDERS, find_splits, sources_of
+from training.data.folder_names import SPLITS
 from training.errors import DataError
-from training.folder_names import SPLITS
 from training.options import Options
 
 CHANNELS = "channels"

@@ -20,9 +20,10 @@ from typing import get_args
 
 from app.artifact import Artifact, Precision, open_artifact
 from training.command import command_line, output_folder, positive, writable
-from training.datasets import load_split
+from training.data.datasets import load_split
+from training.data.folder_names import SPLITS
 from training.errors import DataError
-from training.evaluation import (
+from training.measurement.evaluation import (
     Evaluation,
     Evaluations,
     identity,
@@ -30,8 +31,7 @@ from training.evaluation import (
     one_split_of,
     without_garments,
 )
-from training.folder_names import SPLITS
-from training.prediction import predict
+from training.measurement.prediction import predict
 from training.reports.evaluation import evaluation_report
 from training.reports.page import write_report
 from training.reports.pictures import DRAWINGS, Pictures, draw

@@ -18,13 +18,13 @@ import numpy as np
 from tqdm import tqdm
 
 from training.command import command_line, output_folder, positive, writable
-from training.datasets import FOLDERS, find_splits
-from training.exploration import Duplicate, Exploration, split_facts
+from training.data.datasets import FOLDERS, find_splits
+from training.data.exploration import Duplicate, Exploration, split_facts
+from training.data.near_duplicates import Pair, near_duplicates
+from training.data.survey import Survey, survey
 from training.findings import findings, texts
-from training.near_duplicates import Pair, near_duplicates
 from training.reports.exploration import explore_report
 from training.reports.page import write_report
-from training.survey import Survey, survey
 
 __all__ = ["add_arguments", "run"]
 

@@ -21,7 +21,7 @@ from app.artifact import Artifact
 from training import checkpoint
 from training.card import Provenance, Recalibration
 from training.command import output_file, version
-from training.datasets import sources_of
+from training.data.datasets import sources_of
 from training.errors import CheckpointError, DataError
 from training.exporting import export
 from training.lineage import artifact_at, data_source, stored_sources

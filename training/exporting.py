@@ -9,13 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from app.card import BACKGROUNDS, CATEGORIES
-from training import metrics
 from training.calibrate import calibrate, support
 from training.card import KEPT, Provenance, Recalibration, model_card
 from training.command import writable
-from training.datasets import Split, load_split
+from training.data.datasets import Split, load_split
 from training.errors import DataError, TrainingError
-from training.limits import Answers
+from training.measurement import metrics
+from training.measurement.limits import Answers
 from training.networks import GarmentModel, channels_last, normalise
 from training.scripted import (
     check_parity,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from app.card import CATEGORIES
-from training.datasets import FOLDERS, OTHER
-from training.exploration import Exploration, SplitFacts
+from training.data.datasets import FOLDERS, OTHER
+from training.data.exploration import Exploration, SplitFacts
 from training.leaks import leaks
 from training.networks import INPUT_SIZE
 from training.reports.page import Finding

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from training.datasets import OTHER
-from training.exploration import Duplicate, Exploration, SplitFacts
+from training.data.datasets import OTHER
+from training.data.exploration import Duplicate, Exploration, SplitFacts
 from training.reports.page import Finding
 from training.wording import image_count, percent
 

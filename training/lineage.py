@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from app.artifact import Artifact, ArtifactError, open_artifact
 from app.card import DataSource
 from training import checkpoint
-from training.datasets import open_images
+from training.data.datasets import open_images
 from training.errors import DataError
 
 IMAGENET = DataSource(

@@ -19,14 +19,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from training import fashion_mnist
 from training.command import number, output_folder
+from training.data import fashion_mnist
+from training.data.label_tables import read_tables
+from training.data.labelled import list_labelled
+from training.data.originals import Source, check, list_images, read_fashion_mnist
+from training.data.prepared import Summary, partial_folder, partial_of, write_prepared
+from training.data.splits import check_classes, split
 from training.errors import DataError
-from training.label_tables import read_tables
-from training.labelled import list_labelled
-from training.originals import Source, check, list_images, read_fashion_mnist
-from training.prepared import Summary, partial_folder, partial_of, write_prepared
-from training.splits import check_classes, split
 
 SHARES = {"valid": 0.1, "test": 0.1}
 VALID_SHARE_OF_FASHION_MNIST = 5_000 / fashion_mnist.COUNTS["train"]

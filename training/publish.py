@@ -22,11 +22,11 @@ from pathlib import Path
 
 from app.artifact import ArtifactError, open_artifact
 from app.release import ARCHIVE_FILE, LATEST_FILE, MANIFEST_FILE, MODEL_FILE, Manifest, sha256_of
-from training.destinations import Destination, FolderDestination
 from training.errors import ExistsError, PublishError
-from training.latest import point_latest, published
-from training.packed import model_file
-from training.release import (
+from training.releases.destinations import Destination, FolderDestination
+from training.releases.latest import point_latest, published
+from training.releases.packed import model_file
+from training.releases.release import (
     REPORT_FILE,
     ReleaseFile,
     manifest_of,

@@ -27,13 +27,14 @@ from training.card import Provenance
 from training.command import INTERRUPTED, writable
 from training.configuration import with_config
 from training.container import data_of, tell_failure
-from training.datasets import FOLDERS, Split, load_split
+from training.data.datasets import FOLDERS, Split, load_split
+from training.data.folder_names import NEEDED
+from training.data.source_names import named_numbers
 from training.diagnose import Diagnosis, Finding, TrainingStopped
 from training.distributed import Processes, processes
 from training.errors import DataError, TrainingError
 from training.exporting import export
 from training.flags import add_arguments, from_arguments
-from training.folder_names import NEEDED
 from training.lineage import data_source, learnt_from
 from training.mixture import default_weights, mix
 from training.networks import build_network
@@ -41,7 +42,6 @@ from training.objective import Objective
 from training.options import Options
 from training.precision import choose_precision
 from training.profiling import Profile
-from training.source_names import named_numbers
 from training.trainer import RunInterrupted, Trainer
 
 __all__ = ["add_arguments", "run"]

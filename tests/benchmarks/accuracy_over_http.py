@@ -24,7 +24,7 @@ from pathlib import Path
 import httpx
 from tqdm import tqdm
 
-from training.datasets import ImageFile, ImageFolder, class_id, open_images, split_path
+from training.data.datasets import ImageFile, ImageFolder, class_id, open_images, split_path
 
 TOLERANCE = 0.001
 IN_FLIGHT = 32

@@ -24,9 +24,9 @@ from app.cpu import available_cores, is_fast_at_bfloat16, is_fast_at_int8
 from app.engines import EnginePrecision
 from app.engines.openvino import OpenVINOEngine
 from app.settings import BUNDLED_MODEL
-from training import metrics
-from training.datasets import Split, load_split, sources_of
-from training.limits import Answers
+from training.data.datasets import Split, load_split, sources_of
+from training.measurement import metrics
+from training.measurement.limits import Answers
 
 BATCH = 64
 MOST_LOST = 0.002

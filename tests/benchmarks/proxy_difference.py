@@ -36,7 +36,7 @@ from app.settings import BUNDLED_MODEL
 from tests.integration.aws import running_aws
 from tests.integration.services import started
 from tests.integration.test_proxy import create_endpoint, proxy_environment
-from training.datasets import ImageFolder, open_images, split_path
+from training.data.datasets import ImageFolder, open_images, split_path
 
 MAX_DIFFERENCE, MAX_BYTES = 0.02, 100_000
 LONGEST_EDGE = 4000

@@ -13,7 +13,7 @@ from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
 from tests.training.grey_model import level_of
-from training.datasets import find_splits, open_images
+from training.data.datasets import find_splits, open_images
 from training.prepare import prepare
 
 pytestmark = pytest.mark.browser

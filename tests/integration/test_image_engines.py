@@ -17,7 +17,7 @@ from tests.integration.containers import (
     post_sample,
     running,
 )
-from training import fashion_mnist
+from training.data import fashion_mnist
 
 pytestmark = [*NEEDS_ENGINE, pytest.mark.timeout(900)]
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from training.datasets import FOLDERS
+from training.data.datasets import FOLDERS
 
 
 def striped(label: int, seed: int, size: tuple[int, int] = (28, 28)) -> Image.Image:

@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from tests.cards import make_card
-from training.datasets import FOLDERS
+from training.data.datasets import FOLDERS
 from training.networks import GarmentModel
 from training.scripted import golden_images, save_artifact
 

@@ -7,9 +7,9 @@ from tests.cards import make_card
 from tests.training.answers import sure
 from training.calibrate import Support
 from training.card import GUESS, Provenance, Recalibration, model_card
-from training.limits import Answers
-from training.metrics import figures
-from training.mistakes import top_confusions
+from training.measurement.limits import Answers
+from training.measurement.metrics import figures
+from training.measurement.mistakes import top_confusions
 
 SHOP = DataSource(name="Our shop", licence="CC BY 4.0", url="https://x", images=250)
 

@@ -21,12 +21,12 @@ from training import checkpoint, child
 from training.__main__ import main
 from training.command import INTERRUPTED
 from training.compare import effort, table
-from training.comparison import Comparison, Effort, compare
-from training.datasets import FOLDERS
+from training.data.datasets import FOLDERS
 from training.errors import DataError
+from training.measurement.comparison import Comparison, Effort, compare
+from training.measurement.speed import measure_speed
 from training.reports.comparison import compare_report
 from training.reports.page import write_report
-from training.speed import measure_speed
 
 
 def write_data(folder: Path, *names: str) -> Path:

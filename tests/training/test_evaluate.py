@@ -13,8 +13,8 @@ from PIL import Image
 from app.card import CATEGORIES
 from tests.training.grey_model import add_grey_image, level_of, save_grey_model
 from training.__main__ import main
-from training.datasets import FOLDERS
-from training.evaluation import Evaluation, Evaluations
+from training.data.datasets import FOLDERS
+from training.measurement.evaluation import Evaluation, Evaluations
 
 
 def write_shop(folder: Path) -> Path:

@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from training.__main__ import main
-from training.datasets import FOLDERS
-from training.near_duplicates import near_duplicates
+from training.data.datasets import FOLDERS
+from training.data.near_duplicates import near_duplicates
 
 
 def blotches(seed: int, size: int = 56) -> Image.Image:

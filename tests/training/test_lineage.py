@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from app.card import DataSource
-from training.datasets import find_splits
+from training.data.datasets import find_splits
 from training.errors import DataError
 from training.lineage import data_source
 

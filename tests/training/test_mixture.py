@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from training.batches import Batches
-from training.datasets import FOLDERS, Split
+from training.data.datasets import FOLDERS, Split
 from training.mixture import Mixture, default_weights, mix
 
 

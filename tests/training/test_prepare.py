@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from training import fashion_mnist
 from training.__main__ import main
-from training.datasets import find_splits, open_images
+from training.data import fashion_mnist
+from training.data.datasets import find_splits, open_images
 from training.errors import DataError
 from training.prepare import prepare
 

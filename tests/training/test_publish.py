@@ -12,9 +12,9 @@ import pytest
 from app.release import Latest, Manifest, sha256_of
 from app.store import fetch
 from training import publish as command
-from training.destinations import FolderDestination
 from training.errors import PublishError
 from training.publish import publish
+from training.releases.destinations import FolderDestination
 
 
 @pytest.fixture

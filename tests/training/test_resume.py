@@ -10,7 +10,7 @@ import torch
 from training import checkpoint, train
 from training.__main__ import main
 from training.command import INTERRUPTED
-from training.datasets import FOLDERS
+from training.data.datasets import FOLDERS
 from training.trainer import Trainer
 
 FAST = ("--epochs", "1", "--small-size", "32", "--small-share", "1", "--precision", "float32")

@@ -16,8 +16,8 @@ from botocore import exceptions as boto
 from tqdm import tqdm
 
 from training.cloud.aws import CONFIG, code_of, plain_errors
-from training.destinations import Readable
 from training.errors import ChangedError, ExistsError, PublishError
+from training.releases.destinations import Readable
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

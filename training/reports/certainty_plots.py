@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from app.card import RejectionFigures, ReviewFigures
 from training.calibrate import ACCEPTED_ACCURACY
-from training.curves import AcceptancePoint, SetSize
-from training.limits import Floats
-from training.metrics import GARMENTS_FOUND
-from training.reliability import CalibrationBin
+from training.measurement.curves import AcceptancePoint, SetSize
+from training.measurement.limits import Floats
+from training.measurement.metrics import GARMENTS_FOUND
+from training.measurement.reliability import CalibrationBin
+from training.measurement.significance import wilson_interval
 from training.reports.plots import BLUE, GREY, GRID, RED, legend_above, plain, to_png
-from training.significance import wilson_interval
 
 
 def reliability(bins: Sequence[CalibrationBin]) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from training.comparison import AS_FAST, SIGNIFICANT, Candidate, Comparison, p_said
+from training.measurement.comparison import AS_FAST, SIGNIFICANT, Candidate, Comparison, p_said
 from training.reports.page import (
     Fact,
     Finding,

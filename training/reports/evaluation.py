@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from app.artifact import Artifact
 from training.calibrate import MIN_IMAGES
-from training.evaluation import Evaluations
+from training.measurement.evaluation import Evaluations
 from training.reports.overview import overview
 from training.reports.page import Fact, Report, Section, Table, Text, listed
 from training.reports.pictures import Pictures

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from training.datasets import FOLDERS
-from training.exploration import Exploration, Spread
-from training.near_duplicates import VERIFIED
+from training.data.datasets import FOLDERS
+from training.data.exploration import Exploration, Spread
+from training.data.near_duplicates import VERIFIED
+from training.data.survey import Survey, show
 from training.reports import plots
 from training.reports.page import Fact, Finding, Picture, Report, Section, Table, Text
-from training.survey import Survey, show
 from training.wording import percent
 
 SAMPLES_PER_CLASS = 10

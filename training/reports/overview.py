@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from app.card import BACKGROUNDS
 from training.calibrate import ACCEPTED_ACCURACY, COVERAGE
-from training.evaluation import Evaluation
-from training.metrics import GARMENTS_FOUND
-from training.reliability import CALIBRATION_BINS
+from training.measurement.evaluation import Evaluation
+from training.measurement.metrics import GARMENTS_FOUND
+from training.measurement.reliability import CALIBRATION_BINS
+from training.measurement.significance import FEW
 from training.reports.page import Finding, Section, Table, Text, listed, with_interval
-from training.significance import FEW
 from training.wording import percent
 
 

@@ -10,10 +10,10 @@ from PIL import Image
 from torch import Tensor
 
 from app.card import BACKGROUNDS, CATEGORIES, Background, Calibration
-from training.datasets import Split
-from training.evaluation import Evaluation
-from training.limits import Answers
-from training.metrics import roc
+from training.data.datasets import Split
+from training.measurement.evaluation import Evaluation
+from training.measurement.limits import Answers
+from training.measurement.metrics import roc
 from training.reports import certainty_plots, plots
 
 DRAWINGS = ("confusion_matrix", "reliability", "set_sizes", "acceptance", "roc", "garment")

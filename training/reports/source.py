@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from training.calibrate import COVERAGE
-from training.evaluation import Evaluation, Example
+from training.measurement.evaluation import Evaluation, Example
+from training.measurement.significance import wilson_interval
 from training.reports.page import (
     Block,
     Gallery,
@@ -18,7 +19,6 @@ from training.reports.page import (
 )
 from training.reports.pictures import PHOTOS_SHOWN, Pictures
 from training.reports.standouts import standouts
-from training.significance import wilson_interval
 from training.wording import percent
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from training.calibrate import ACCEPTED_ACCURACY, COVERAGE
-from training.evaluation import Evaluation
+from training.measurement.evaluation import Evaluation
+from training.measurement.significance import FEW, Interval
 from training.reports.overview import rare_categories
 from training.reports.page import Finding, Level, listed, with_interval
-from training.significance import FEW, Interval
 from training.wording import percent
 
 GOOD_CALIBRATION = 0.02

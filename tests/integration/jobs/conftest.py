@@ -15,7 +15,7 @@ from tests.integration.aws import Aws, running_aws
 from tests.integration.jobs.container import Container
 from tests.training.conftest import png, striped
 from training.__main__ import main
-from training.datasets import FOLDERS
+from training.data.datasets import FOLDERS
 
 needs_sdk = pytest.mark.skipif(
     find_spec("sagemaker") is None or find_spec("sagemaker.train") is None,

@@ -13,7 +13,7 @@ from training.cloud.aws import plain_errors
 from training.cloud.buckets import check_region, location
 from training.cloud.calls import Calls
 from training.errors import CloudError
-from training.packed import extract
+from training.releases.packed import extract
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from training.cloud.buckets import Location, location
 from training.cloud.jobs.arguments import COMMON
 from training.cloud.jobs.hyperparameters import Hyperparameters, hyperparameters
+from training.data.source_names import channel_name, named_numbers
 from training.errors import CloudError, DataError
-from training.source_names import channel_name, named_numbers
 
 ML = "/opt/ml"
 """The folder of a job's container that SageMaker fills and reads."""

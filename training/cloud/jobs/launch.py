@@ -16,8 +16,8 @@ from training.cloud.jobs.job import Job
 from training.cloud.jobs.rehearsal import Rehearsal, Rehearsed
 from training.cloud.jobs.source import write_source
 from training.cloud.prices import highest_price
+from training.data.folder_names import NEEDED, SPLITS, splits_among
 from training.errors import CloudError, DataError
-from training.folder_names import NEEDED, SPLITS, splits_among
 
 
 def launch(job: Job, role: str, made: boto3.Session) -> None:
