@@ -45,9 +45,16 @@ def split(
             by_class[item.folder].append(item)
     missing = {name: shares[name] for name in ("test", "valid") if not splits[name]}
     cut = _shuffled(seed) if shuffled else _by_digest(seed)
-    for folder, members in sorted(by_class.items()):
-        if len(members) <= len(missing):
-            raise DataError(f"the class {folder!r} has too few images to split: {len(members)}")
+    small = {
+        name: len(members) for name, members in by_class.items() if len(members) <= len(missing)
+    }
+    if small:
+        listed = ", ".join(f"{name} ({count})" for name, count in sorted(small.items()))
+        raise DataError(
+            f"too few images to split: {listed}. A class needs {len(missing) + 1}: add some, or "
+            "leave it out"
+        )
+    for _, members in sorted(by_class.items()):
         for name, chosen in cut(members, missing).items():
             splits[name] += chosen
     return splits

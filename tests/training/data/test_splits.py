@@ -69,7 +69,7 @@ def test_each_split_gets_an_image_of_a_class_of_three(seed: int) -> None:
     splits = split(photos(3), SHARES, seed)
 
     assert [len(splits[name]) for name in ("train", "valid", "test")] == [1, 1, 1]
-    with pytest.raises(DataError, match="'Coat' has too few images to split: 2"):
+    with pytest.raises(DataError, match=r"split: Coat \(2\). A class needs 3: add"):
         split(photos(2), SHARES, seed)
 
 
