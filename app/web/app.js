@@ -29,11 +29,13 @@ let frame = 0; // the one that is asked for to show the counts in
 watchIntake($, add);
 const view = new View();
 const list = new CardList($("cards"), $("more"), refresh);
-const labels = new Labels($, labelled, (photo, here) => {
-  view.bringBack(photo, here);
-  return cardOf(photo);
+const labels = new Labels($, {
+  changed: labelled,
+  bringBack: (photo, here) => view.bringBack(photo, here),
+  reveal,
+  photoOf,
 });
-watchKeys($("cards"), (card) => photos.find((photo) => photo.card?.element === card), labels);
+watchKeys($("results"), photoOf, labels);
 $("download").addEventListener("click", download);
 $("clear").addEventListener("click", clear);
 $("retry").addEventListener("click", () => send(photos.filter(isRetriable)));
@@ -124,10 +126,23 @@ function settle(photo, answer) {
   (photo.card ?? newCard(photo)).show();
 }
 
+function photoOf(card) {
+  return photos.find((photo) => photo.card?.element === card);
+}
+
 function labelled(photo) {
   if (isReady(photo)) settle(photo, {});
-  else photo.card.show();
+  else photo.card?.show();
   refresh();
+}
+
+/** The card of a photo that the filter leaves, and null of another. */
+function reveal(photo) {
+  const place = view.shown().indexOf(photo);
+  if (place < 0) return null;
+  list.reach(place);
+  refresh();
+  return photo.card.element;
 }
 
 /** The photo is sent again: it takes the service much longer, so it is not done for each. */

@@ -57,7 +57,7 @@ export class Card {
       this.#head.replaceChildren(title, make("p", "pending", WAITING[state]));
       this.#body.replaceChildren();
     }
-    if (focused) this.element.focus(); // what had it is gone
+    if (focused) this.element.focus({ preventScroll: true }); // what had it is gone
   }
 
   /** Say why it takes longer. */

@@ -3,14 +3,19 @@
 import { choiceOf } from "./choices.js";
 
 /**
- * @param {HTMLElement} cards
+ * @param {HTMLElement} results the cards, and what stands above them
  * @param {(card: HTMLElement) => object} photoOf
  * @param {Labels} labels told what a key says of a photo
  */
-export function watchKeys(cards, photoOf, labels) {
-  cards.addEventListener("keydown", (event) => {
+export function watchKeys(results, photoOf, labels) {
+  results.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.target.type === "search") return;
     const card = event.target.closest(".card");
-    if (!card || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (!card) {
+      // Such as on the filter, where the focus goes after the last card.
+      if (event.key === "Backspace" && !event.repeat) labels.takeBack();
+      return;
+    }
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     if (step) {
       event.preventDefault();

@@ -4,21 +4,23 @@ import { guard } from "./leave.js";
 import { remember } from "./remember.js";
 
 export class Labels {
-  #given = []; // photos, the one with the latest label last
+  #given = []; // {photo, before}: what was said of it before; the latest last
+  #arrived = null; // the photo that the focus was moved on to
+  #unkept = new Set();
   #$;
-  #changed;
-  #bringBack;
+  #list;
 
   /**
    * @param {(id: string) => HTMLElement} $
-   * @param {(photo: object) => void} changed draws the photo and the list again
-   * @param {(photo: object, here: object) => HTMLElement} bringBack lists a photo again, where
-   *   another one is
+   * @param {object} list
+   * @param {(photo: object) => void} list.changed draws the photo and the list again
+   * @param {(photo: object, here?: object) => void} list.bringBack lists a photo where another is
+   * @param {(photo: object) => HTMLElement | null} list.reveal its card, if it can be listed
+   * @param {(card: HTMLElement) => object} list.photoOf
    */
-  constructor($, changed, bringBack) {
+  constructor($, list) {
     this.#$ = $;
-    this.#changed = changed;
-    this.#bringBack = bringBack;
+    this.#list = list;
   }
 
   /**
@@ -27,30 +29,32 @@ export class Labels {
    * @param {boolean} onward whether to go on to the next card
    */
   judge(photo, truth, onward = false) {
-    const { element } = photo.card;
-    const next = element.nextElementSibling;
-    const nearest = next ?? element.previousElementSibling;
-    if (photo.truth !== truth) {
-      photo.truth = truth;
-      this.#given = this.#given.filter((other) => other !== photo);
-      if (truth) this.#given.push(photo);
-      const kept = remember(photo);
-      this.#$("kept").hidden = !kept;
-      this.#$("unkept").hidden = kept;
-      guard([photo]);
-      this.#changed(photo);
-    }
-    // It comes to where this one was; who clicks there has it in sight.
-    if (!element.isConnected) nearest?.focus({ preventScroll: !onward });
-    else if (onward) next?.focus();
+    if (photo.truth !== truth) this.#given.push({ photo, before: photo.truth });
+    this.#change(photo, truth, onward);
   }
 
-  /** Take back what was said of this photo, or else of the last one. */
+  /**
+   * Take back what was said last, or of this photo, if somebody has gone back to it.
+   * @param {object} [photo]
+   */
   takeBack(photo) {
-    const last = photo.truth ? photo : this.#given.at(-1);
-    if (!last) return;
-    const card = this.#bringBack(last, photo);
-    this.judge(last, null);
+    if (photo?.truth && photo !== this.#arrived) {
+      this.#given = this.#given.filter((one) => one.photo !== photo);
+      this.#change(photo, null, false);
+      return;
+    }
+    if (!this.#given.length) return;
+    const { photo: last, before } = this.#given.at(-1);
+    const { truth } = last;
+    this.#list.bringBack(last, photo);
+    this.#set(last, before);
+    const card = this.#list.reveal(last);
+    if (!card) {
+      this.#set(last, truth); // nothing is taken back out of sight
+      return;
+    }
+    this.#given.pop();
+    this.#arrived = null;
     card.focus();
   }
 
@@ -58,5 +62,34 @@ export class Labels {
   forget(photos) {
     for (const photo of photos) remember({ ...photo, truth: null });
     this.#given = [];
+    this.#unkept.clear();
+    this.#tell();
+  }
+
+  #change(photo, truth, onward) {
+    const { element } = photo.card;
+    const next = element.nextElementSibling;
+    const nearest = next ?? element.previousElementSibling;
+    if (photo.truth !== truth) this.#set(photo, truth);
+    if (element.isConnected && !onward) return;
+    // After the last one a further key is for none.
+    const target = element.isConnected ? next : nearest;
+    this.#arrived = target && this.#list.photoOf(target);
+    // It comes to where this one was; who clicks there has it in sight.
+    (target ?? this.#$("filter").querySelector(":checked")).focus({ preventScroll: !onward });
+  }
+
+  #set(photo, truth) {
+    photo.truth = truth;
+    if (remember(photo)) this.#unkept.delete(photo);
+    else this.#unkept.add(photo);
+    this.#tell();
+    guard([photo]);
+    this.#list.changed(photo);
+  }
+
+  #tell() {
+    this.#$("kept").hidden = this.#unkept.size > 0;
+    this.#$("unkept").hidden = this.#unkept.size === 0;
   }
 }

@@ -30,6 +30,11 @@ export class CardList {
     this.#limit = STEP;
   }
 
+  /** Have room for the photo at this place. */
+  reach(place) {
+    while (place >= this.#limit) this.#limit += STEP;
+  }
+
   /**
    * Show these photos; what stays in the list is not touched.
    * @param {object[]} photos in the order of the list
@@ -39,15 +44,13 @@ export class CardList {
   draw(photos, cardOf) {
     const focused = document.activeElement.closest(".card");
     const last = focused ? photos.findIndex(({ card }) => card?.element === focused) : -1;
-    while (last >= this.#limit) this.#limit += STEP; // what has the focus stays
+    this.reach(last); // what has the focus stays
     const cards = photos.slice(0, this.#limit).map(cardOf);
     const wanted = new Set(cards);
-    let lost = false;
-    for (const card of [...this.#list.children]) {
-      if (wanted.has(card)) continue;
-      lost ||= card.contains(document.activeElement);
-      card.remove();
-    }
+    const gone = [...this.#list.children].filter((card) => !wanted.has(card));
+    const lost = gone.some((card) => card.contains(document.activeElement));
+    for (const card of gone) card.remove();
+    if (gone.length) this.#stay();
     let place = this.#list.firstElementChild;
     for (const card of cards) {
       if (card === place) place = place.nextElementSibling;
@@ -55,6 +58,14 @@ export class CardList {
     }
     this.#end.hidden = photos.length <= this.#limit;
     return lost;
+  }
+
+  /** The next card comes to where the one was that goes; anchored, the page would follow it. */
+  #stay() {
+    this.#list.style.overflowAnchor = "none";
+    requestAnimationFrame(() => requestAnimationFrame(() => {
+      this.#list.style.overflowAnchor = "";
+    }));
   }
 
   #more() {

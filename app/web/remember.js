@@ -28,8 +28,8 @@ export function recall(photo) {
 export function remember(photo) {
   const place = PREFIX + identity(photo);
   try {
-    if (photo.truth === null) localStorage.removeItem(place);
-    else localStorage.setItem(place, photo.truth);
+    localStorage.removeItem(place); // an old one is worse than none
+    if (photo.truth !== null) localStorage.setItem(place, photo.truth);
     return true;
   } catch (error) {
     console.warn(error);

@@ -9,6 +9,9 @@ export const KINDS = {
   failed: ({ state }) => state === "failed",
 };
 
+/** macOS writes the letters and the accents of a name apart. */
+const plain = (text) => text.normalize().toLowerCase();
+
 export class View {
   #all = []; // the newest on top, where people look; within one choice the order stays
   #shown = [];
@@ -23,7 +26,7 @@ export class View {
   /** Show photos of a kind whose names have these words in them. */
   filter(kind, words) {
     this.#kind = kind;
-    this.#words = words.trim().toLowerCase();
+    this.#words = plain(words.trim());
     this.#shown = [];
   }
 
@@ -41,7 +44,7 @@ export class View {
   /** The photos as they are to be listed now. What has become one of a kind is below the others. */
   shown() {
     const some = this.#all.filter((photo) => (
-      KINDS[this.#kind](photo) && photo.name.toLowerCase().includes(this.#words)));
+      KINDS[this.#kind](photo) && plain(photo.name).includes(this.#words)));
     if (this.#kind === "all") return some;
     const still = new Set(some);
     const before = new Set(this.#shown);

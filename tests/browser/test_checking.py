@@ -165,6 +165,51 @@ def test_keys_go_through_what_is_to_be_looked_at(
         page.keyboard.press("3")
     expect(page.get_by_text("No photo here.")).to_be_visible()
     expect(page.get_by_role("radio", name="To look at")).to_be_focused()
+    page.keyboard.press("Backspace")
+    expect(page.locator(".card")).to_be_focused()
+    assert _counts(page) == ["1", "5", "0"]
+
+
+def test_only_what_is_seen_is_taken_back(
+    grey_service: str, open_page: OpenPage, tmp_path: Path
+) -> None:
+    page = open_page(grey_service)
+    _answered(page, [_grey(tmp_path, f"{n:03}.png", 4) for n in range(130)])
+    page.get_by_role("searchbox").fill("120")
+    _choose(_card(page, "120.png"), "Coat")
+    page.get_by_role("searchbox").fill("00")
+    _card(page, "001.png").locator(".thumbnail").click()
+    page.keyboard.press("Backspace")
+    expect(_card(page, "001.png")).to_be_focused()
+    assert _counts(page)[1] == "1"
+    page.get_by_role("searchbox").fill("")
+    _card(page, "001.png").locator(".thumbnail").click()
+    page.keyboard.press("Backspace")
+    expect(_card(page, "120.png")).to_be_focused()
+    assert _counts(page)[1] == "0"
+
+
+def test_the_last_key_is_what_is_taken_back(
+    grey_service: str, open_page: OpenPage, tmp_path: Path
+) -> None:
+    page = open_page(grey_service)
+    _answered(page, [_grey(tmp_path, f"{name}.png", 4) for name in "abc"])
+    for name in "ab":
+        _choose(_card(page, f"{name}.png"), "Dress")
+    _card(page, "a.png").locator(".thumbnail").click()
+    page.keyboard.press("8")  # over the label that it has
+    expect(_card(page, "b.png")).to_be_focused()
+    page.keyboard.press("Backspace")
+    expect(_card(page, "a.png")).to_be_focused()
+    assert _labels(page) == {"a.png": "Dress", "b.png": "Dress", "c.png": ""}
+    _card(page, "c.png").locator(".thumbnail").click()
+    page.keyboard.press("1")
+    expect(page.get_by_role("radio", name="All")).to_be_focused()  # and not on the last one still
+    page.keyboard.press("4")
+    assert _labels(page)["c.png"] == "Trouser"
+    _card(page, "b.png").locator(".thumbnail").click()
+    page.keyboard.press("Backspace")  # its own: somebody has gone back to it
+    assert _labels(page) == {"a.png": "Dress", "b.png": "", "c.png": "Trouser"}
 
 
 def test_second_click_of_a_double_click_is_not_for_the_next_photo(
@@ -317,6 +362,24 @@ def test_browser_that_keeps_nothing_hinders_nothing(
     _choose(_card(page, "a.png"), "Coat")
     expect(page.get_by_text("This browser does not keep them")).to_be_visible()
     assert _labels(page) == {"a.png": "Coat"}
+
+
+def test_full_storage_brings_no_old_label_back(
+    grey_service: str, open_page: OpenPage, tmp_path: Path
+) -> None:
+    page = open_page(grey_service)
+    files = [_grey(tmp_path, "a.png", 4), _grey(tmp_path, "b.png", 4)]
+    _answered(page, files)
+    _choose(_card(page, "a.png"), "Dress")
+    page.evaluate("() => { Storage.prototype.setItem = () => { throw 1; }; }")
+    _choose(_card(page, "a.png"), "Coat")
+    _choose(_card(page, "b.png"), "Coat")
+    _choose(_card(page, "b.png"), "Coat")  # taken back, and the other one is not kept still
+    expect(page.get_by_text("This browser does not keep them")).to_be_visible()
+    assert _labels(page) == {"a.png": "Coat", "b.png": ""}
+    page.reload()
+    _answered(page, files)
+    assert _counts(page) == ["2", "0", "0"]
 
 
 def test_training_takes_the_labels_from_the_table(

@@ -2,7 +2,7 @@
 
 A table is CSV with a row for each photo. `file` is its name, `true_label` what a person says that
 it shows; `bytes`, where there is such a column, tells photos of one name apart. `label` and
-`needs_review` are the model's answer.
+`review_reasons` are the model's answer.
 """
 
 from __future__ import annotations
@@ -17,7 +17,10 @@ from training.data.datasets import FOLDERS
 from training.data.folder_names import meant
 from training.errors import DataError
 
-FILE, BYTES, TRUE_LABEL, LABEL, REVIEW = "file", "bytes", "true_label", "label", "needs_review"
+FILE, BYTES, TRUE_LABEL, LABEL = "file", "bytes", "true_label", "label"
+REASONS = "review_reasons"
+"""Words, and not `needs_review`, whose true and false a spreadsheet translates."""
+
 _DELIMITERS = (",", ";", "\t")
 """Spreadsheets write that of their country."""
 _FORMULA = ("'=", "'+", "'-", "'@", "'\t", "'\r")
@@ -61,7 +64,7 @@ def _read(path: Path, accepted: bool) -> Iterator[Row]:
         text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is not UTF-8: save it as CSV in UTF-8") from error
-    needed = {FILE, TRUE_LABEL, *((LABEL, REVIEW) if accepted else ())}
+    needed = {FILE, TRUE_LABEL, *((LABEL, REASONS) if accepted else ())}
     wrong: list[str] = []
     try:
         table, skipped = _table(text)
@@ -73,7 +76,7 @@ def _read(path: Path, accepted: bool) -> Iterator[Row]:
         for line in table:
             where = f"{path.name}, line {table.line_num + skipped}"
             label, by_person = (line[TRUE_LABEL] or "").strip(), True
-            if not label and accepted and _needs_no_review(line, where):
+            if not label and accepted and line[REASONS] == "":
                 label, by_person = (line[LABEL] or "").strip(), False
             if not label:
                 continue
@@ -106,14 +109,6 @@ def _table(text: str) -> tuple[csv.DictReader[str], int]:
     rest = io.StringIO("".join(lines[skipped:]), newline="")
     delimiter = max(_DELIMITERS, key=head.count)
     return csv.DictReader(rest, delimiter=delimiter, strict=True), skipped
-
-
-def _needs_no_review(line: dict[str, str], where: str) -> bool:
-    """Cells that a short line lacks are None; failed photos have none."""
-    told = (line[REVIEW] or "").strip()
-    if told.lower() not in ("true", "false", ""):
-        raise DataError(f"{where}: {REVIEW} is {told!r}, neither true nor false")
-    return told.lower() == "false"
 
 
 def _size(line: dict[str, str], where: str) -> int | None:

@@ -31,7 +31,7 @@ def open_zip(path: Path) -> zipfile.ZipFile:
         DataError: it is no zip, or a file in it has a password or is packed by another method.
     """
     try:
-        archive = zipfile.ZipFile(path)
+        archive = _open(path)
     except zipfile.BadZipFile as error:
         raise DataError(f"{path} is neither a folder nor a zip of images: {error}") from error
     for file in archive.infolist():
@@ -43,6 +43,14 @@ def open_zip(path: Path) -> zipfile.ZipFile:
         if problem:
             raise DataError(f"{path}: {file.filename} {problem}: unpack it, and give the folder")
     return archive
+
+
+def _open(path: Path) -> zipfile.ZipFile:
+    """macOS writes names in UTF-8 without saying so, which Python then takes for the IBM PC's."""
+    try:
+        return zipfile.ZipFile(path, metadata_encoding="utf-8")
+    except UnicodeDecodeError:
+        return zipfile.ZipFile(path)
 
 
 def read_member(archive: zipfile.ZipFile, member: str) -> bytes:

@@ -161,6 +161,31 @@ def test_a_file_that_training_does_not_read_is_told(tmp_path: Path) -> None:
     assert told.startswith("t.csv, line 2: b (read are files that end in .png, ")
 
 
+def test_names_in_a_zip_that_macos_made_are_utf8(tmp_path: Path) -> None:
+    name = unicodedata.normalize("NFD", "Käse.jpg")
+    archive = tmp_path / "photos.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("K____se.jpg"[: len(name.encode())], b"cheese")
+    content = archive.read_bytes().replace(b"K____se.jpg"[: len(name.encode())], name.encode())
+    archive.write_bytes(content)  # without the flag that says that it is UTF-8
+
+    source = list_labelled(archive, [row("Käse.jpg", "Coat", 6)])
+
+    (item,) = source.items
+    assert (item.place, item.read()) == (name, b"cheese")
+
+
+def test_names_in_a_zip_of_old_windows_are_read(tmp_path: Path) -> None:
+    archive = tmp_path / "photos.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("K_se.jpg", b"cheese")
+    archive.write_bytes(archive.read_bytes().replace(b"K_se.jpg", "Käse.jpg".encode("cp437")))
+
+    source = list_labelled(archive, [row("Käse.jpg", "Coat", 6)])
+
+    assert [item.read() for item in source.items] == [b"cheese"]
+
+
 def test_accents_are_the_same_in_both_spellings(tmp_path: Path) -> None:
     name = "Café.jpg"
     add(tmp_path, unicodedata.normalize("NFD", name))
@@ -221,11 +246,11 @@ def test_tables_of_several_people_with_what_the_model_was_sure_of(
 ) -> None:
     photos = make_tree("photos", {"Coat": 14})
     names = sorted(photo.name for photo in photos.rglob("*.png"))
-    head = "file,true_label,label,needs_review"
+    head = "file,true_label,label,review_reasons"
     ours, theirs = tmp_path / "ours.csv", tmp_path / "theirs.csv"
-    sure = [f"{name},,Coat,false" for name in names[3:]]
-    ours.write_text("\n".join([head, *(f"{name},Coat,Bag,true" for name in names[:3]), *sure]))
-    theirs.write_text("\n".join([head, f"{names[0]},Bag,Bag,true", f"{names[1]},Coat,Bag,true"]))
+    sure = [f"{name},,Coat," for name in names[3:]]
+    ours.write_text("\n".join([head, *(f"{name},Coat,Bag,ambiguous" for name in names[:3]), *sure]))
+    theirs.write_text("\n".join([head, f"{names[0]},Bag,Bag,", f"{names[1]},Coat,Bag,"]))
     tables = ["--labels", str(ours), "--labels", str(theirs)]
 
     assert (
