@@ -1,6 +1,6 @@
 // The page: photos come in (intake.js), are sent to the service (service.js), each gets a card
-// (card.js) on which a person can say what it shows (choices.js, keys.js, labels.js), some of them are
-// listed (view.js, list.js), and the table of all answers can be downloaded (table.js).
+// (card.js) on which a person can say what it shows (choices.js, keys.js, labels.js), some of them
+// are listed (view.js, list.js), and the table of all answers can be downloaded (table.js).
 
 import { Card } from "./card.js";
 import { watchIntake } from "./intake.js";
@@ -34,6 +34,7 @@ const labels = new Labels($, {
   bringBack: (photo, here) => view.bringBack(photo, here),
   reveal,
   photoOf,
+  beside: filterChosen,
 });
 watchKeys($("results"), photoOf, labels);
 $("download").addEventListener("click", download);
@@ -52,11 +53,13 @@ function add(files) {
   const added = [];
   const again = [];
   for (const { name, file } of files) {
-    const photo = { name, file, truth: recall({ name, file }) };
-    const same = file && here.get(identity(photo));
-    if (!same) added.push(photo);
-    else if (same.state === "failed") again.push(Object.assign(same, { file }));
-    if (file) here.set(identity(photo), same || photo);
+    const photo = { name, file };
+    const own = identity(photo);
+    const same = own && here.get(own);
+    if (!same) {
+      added.push(Object.assign(photo, { truth: recall(photo) }));
+      here.set(own, photo);
+    } else if (same.state === "failed") again.push(Object.assign(same, { file }));
   }
   const already = files.length - added.length - again.length;
   $("already").hidden = !already;
@@ -141,7 +144,7 @@ function reveal(photo) {
   const place = view.shown().indexOf(photo);
   if (place < 0) return null;
   list.reach(place);
-  refresh();
+  if (!photo.card?.element.isConnected) refresh();
   return photo.card.element;
 }
 
@@ -160,8 +163,13 @@ function isReady({ prediction, problem }) {
   return Boolean(prediction || problem);
 }
 
+/** What takes the focus of a card that is gone, too. */
+function filterChosen() {
+  return $("filter").querySelector(":checked");
+}
+
 function filter() {
-  view.filter($("filter").querySelector(":checked").value, $("find").value);
+  view.filter(filterChosen().value, $("find").value);
   list.restart();
   refresh();
 }
@@ -196,7 +204,7 @@ function refresh() {
   $("download").disabled = ready === 0;
   const some = view.shown();
   $("nothing").hidden = some.length > 0;
-  if (list.draw(some, cardOf)) $("filter").querySelector(":checked").focus({ preventScroll: true });
+  if (list.draw(some, cardOf)) filterChosen().focus({ preventScroll: true });
   if (photos.length && ready === photos.length && !$("status").textContent) {
     // Read out once, at the end.
     $("status").textContent =

@@ -46,13 +46,13 @@ export class Card {
       const doubtful = !truth && prediction.review_reasons.includes("not_a_garment");
       const text = truth ? inWords(truth) : prediction.label;
       const label = make("p", doubtful ? "label doubtful" : "label", text);
-      this.#head.replaceChildren(title, label, truth ? checked(this.#photo)
+      this.#head.replaceChildren(title, label, truth ? checked(compared(this.#photo))
         : make("p", "", percent(prediction.confidence)));
       this.#body.replaceChildren(...this.#answer());
     } else if (problem) {
       this.#head.replaceChildren(title, make("p", "error", problem.title));
       this.#body.replaceChildren(...failure(problem, this.#actions.retry));
-      if (truth) this.#head.append(labelled(truth));
+      if (truth) this.#head.append(checked(inWords(truth)));
     } else {
       this.#head.replaceChildren(title, make("p", "pending", WAITING[state]));
       this.#body.replaceChildren();
@@ -88,16 +88,15 @@ export class Card {
   }
 }
 
-/** Of a photo that has no answer, or not this time. */
-function labelled(truth) {
-  return make("p", "checked", make("strong", "", "Checked"), ` · ${inWords(truth)}`);
+function checked(text) {
+  return make("p", "checked", make("strong", "", "Checked"), ` · ${text}`);
 }
 
 /** What the model had said of a photo that a person has looked at. */
-function checked({ prediction, truth }) {
+function compared({ prediction, truth }) {
   const { label, confidence } = prediction;
   const said = label === truth ? "the model agrees" : `the model said ${label}`;
-  return make("p", "checked", make("strong", "", "Checked"), ` · ${said}, ${percent(confidence)}`);
+  return `${said}, ${percent(confidence)}`;
 }
 
 function answer(photo, judge, details, whyPart) {

@@ -17,6 +17,7 @@ export class Labels {
    * @param {(photo: object, here?: object) => void} list.bringBack lists a photo where another is
    * @param {(photo: object) => HTMLElement | null} list.reveal its card, if it can be listed
    * @param {(card: HTMLElement) => object} list.photoOf
+   * @param {() => HTMLElement} list.beside takes the focus where there is no card for it
    */
   constructor($, list) {
     this.#$ = $;
@@ -76,7 +77,7 @@ export class Labels {
     const target = element.isConnected ? next : nearest;
     this.#arrived = target && this.#list.photoOf(target);
     // It comes to where this one was; who clicks there has it in sight.
-    (target ?? this.#$("filter").querySelector(":checked")).focus({ preventScroll: !onward });
+    (target ?? this.#list.beside()).focus({ preventScroll: !onward });
   }
 
   #set(photo, truth) {

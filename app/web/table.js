@@ -3,8 +3,8 @@
 /** @returns {string} a row per photo, failed ones too, in the order in which they were added */
 export function csv(photos) {
   const categories = categoriesOf(photos);
-  const head = ["file", "bytes", "modified", "true_label", "label", "class_id", "confidence", "needs_review",
-    "review_reasons", "labels", "background", "garment_probability",
+  const head = ["file", "bytes", "modified", "true_label", "label", "class_id", "confidence",
+    "needs_review", "review_reasons", "labels", "background", "garment_probability",
     ...categories.map((label) => `probability ${label}`),
     "error_code", "error_detail", "model", "model_version",
     "model_sha256", "request_id", "milliseconds"];

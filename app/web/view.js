@@ -44,7 +44,7 @@ export class View {
   /** The photos as they are to be listed now. What has become one of a kind is below the others. */
   shown() {
     const some = this.#all.filter((photo) => (
-      KINDS[this.#kind](photo) && plain(photo.name).includes(this.#words)));
+      KINDS[this.#kind](photo) && (!this.#words || plain(photo.name).includes(this.#words))));
     if (this.#kind === "all") return some;
     const still = new Set(some);
     const before = new Set(this.#shown);
