@@ -10,4 +10,13 @@ def percent(share: float | None, digits: int = 1) -> str:
 
 def image_count(count: int) -> str:
     """A number of images as text."""
-    return f"{count:,} image" + ("" if count == 1 else "s")
+    return _counted(count, "image")
+
+
+def photo_count(count: int) -> str:
+    """A number of photos as text."""
+    return _counted(count, "photo")
+
+
+def _counted(count: int, word: str) -> str:
+    return f"{count:,} {word}" + ("" if count == 1 else "s")

@@ -22,11 +22,12 @@ from tqdm import tqdm
 from app.card import CATEGORIES
 from app.errors import ServiceError
 from app.images import decode
-from training.data.folder_names import SPLITS, for_no_class, is_hidden, meant, splits_among
+from training.data.folder_names import SPLITS, for_no_class, meant, splits_among
 from training.data.listing import open_tree, refuse_undecodable
 from training.data.zips import read_member
 from training.errors import DataError
 from training.networks import INPUT_SIZE, letterbox
+from training.wording import photo_count
 
 OTHER = "other"
 FOLDERS: tuple[str, ...] = (*(category.replace("/", "-") for category in CATEGORIES), OTHER)
@@ -117,9 +118,9 @@ def open_images(path: Path) -> ImageFolder:
     """
     archive, members = open_tree(path)
     files, unread, unsorted = [], [], []
-    for file, member in sorted((PurePosixPath(member), member) for member in members):
+    for file, member in members:
         suffix, alone = file.suffix.lower(), len(file.parts) < 2
-        if is_hidden(file) or (alone and suffix not in (*SUFFIXES, *_HEIC)):
+        if alone and suffix not in (*SUFFIXES, *_HEIC):
             continue
         refuse_undecodable(path, file.as_posix())
         if alone:
@@ -141,8 +142,7 @@ def left_out(unread: list[str], unsorted: list[str]) -> list[str]:
     """What of a source is no image in a class folder, a line for each kind."""
     told = [_unread_files(unread)] if unread else []
     if unsorted:
-        photos = "1 photo" if len(unsorted) == 1 else f"{len(unsorted):,} photos"
-        told.append(f"{photos} in no class folder (first: {unsorted[0]})")
+        told.append(f"{photo_count(len(unsorted))} in no class folder (first: {unsorted[0]})")
     return told
 
 

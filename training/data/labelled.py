@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from app.errors import ServiceError
-from training.data.datasets import FOLDERS, SUFFIXES, ImageFile, ImageFolder
-from training.data.folder_names import is_hidden
+from training.data.datasets import SUFFIXES, ImageFile, ImageFolder
 from training.data.label_tables import Row
 from training.data.listing import open_tree, refuse_undecodable
 from training.data.originals import Source, source_of
@@ -40,8 +39,7 @@ def list_labelled(path: Path, rows: Sequence[Row]) -> Source:
         for photo, classes in sorted(told.items(), key=lambda pair: pair[0].name)
         if len(classes) == 1
     ]
-    ids = {name: place for place, name in enumerate(FOLDERS)}
-    source = source_of(ImageFolder(path, labelled, folder.archive), ids, within=0)
+    source = source_of(ImageFolder(path, labelled, folder.archive), within=0)
     source.in_two_classes = [
         f"{photo.name}: {', '.join(f'{name} ({where})' for name, where in classes.items())}"
         for photo, classes in told.items()
@@ -57,8 +55,8 @@ def _photos(path: Path) -> ImageFolder:
     """Whatever their folders."""
     archive, members = open_tree(path)
     files = []
-    for file, member in sorted((PurePosixPath(member), member) for member in members):
-        if file.suffix.lower() in SUFFIXES and not is_hidden(file):
+    for file, member in members:
+        if file.suffix.lower() in SUFFIXES:
             refuse_undecodable(path, file.as_posix())
             files.append(ImageFile(file.as_posix(), "", member))
     return ImageFolder(path, files, archive)

@@ -5,26 +5,34 @@ from __future__ import annotations
 import os
 import zipfile
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
+from training.data.folder_names import is_hidden
 from training.data.zips import open_zip
 from training.errors import DataError
 
 
-def open_tree(path: Path) -> tuple[zipfile.ZipFile | None, list[str]]:
-    """A folder or zip of images: the archive, if it is one, and what lies in it.
+def open_tree(path: Path) -> tuple[zipfile.ZipFile | None, list[tuple[PurePosixPath, str]]]:
+    """A folder or zip of images: the archive, if it is one, and what lies in it, sorted.
+
+    Each file has its path, and the name that it has there, which may begin with `./`; hidden ones
+    are left out.
 
     Raises:
         DataError: there is nothing there, no zip or one that cannot be read, a link to nothing, or
             the name of it is not UTF-8.
     """
     refuse_undecodable(path.parent, path.name)
+    archive = None
     if path.is_dir():
-        return None, tree_files(path)
-    if path.is_file():
+        members = tree_files(path)
+    elif path.is_file():
         archive = open_zip(path)
-        return archive, [name for name in archive.namelist() if not name.endswith("/")]
-    raise DataError(f"{path} does not exist: expected a folder or a zip of CLASS/NAME images")
+        members = [name for name in archive.namelist() if not name.endswith("/")]
+    else:
+        raise DataError(f"{path} does not exist: expected a folder or a zip of CLASS/NAME images")
+    files = sorted((PurePosixPath(member), member) for member in members)
+    return archive, [(file, member) for file, member in files if not is_hidden(file)]
 
 
 def tree_files(root: Path) -> list[str]:

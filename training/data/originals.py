@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -97,12 +97,16 @@ def list_images(path: Path) -> Source:
     Raises:
         DataError: there are none, or a class is unknown.
     """
-    folder = open_images(path)
-    return source_of(folder, class_ids(folder), within=1)
+    return source_of(open_images(path), within=1)
 
 
-def source_of(folder: ImageFolder, ids: Mapping[str, int], within: int) -> Source:
-    """Its images as a source, of the classes `ids`; each lies in so many folders of its class."""
+def source_of(folder: ImageFolder, within: int) -> Source:
+    """Its images as a source; each lies `within` so many folders of its class.
+
+    Raises:
+        DataError: a class is unknown.
+    """
+    ids = class_ids(folder)
     source = Source([], unread=folder.unread, unsorted=folder.unsorted)
     others = set()
     for file in folder.files:

@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from training.data.datasets import left_out
 from training.data.originals import Item
+from training.wording import photo_count
 
 
 @dataclass
@@ -57,7 +58,7 @@ class Summary:
             if len(names) > 10:
                 yield f"left out, {kind}: {len(names) - 10} more, listed in prepared.json"
         if self.unlabelled:
-            photos = "1 photo" if len(self.unlabelled) == 1 else f"{len(self.unlabelled):,} photos"
+            photos = photo_count(len(self.unlabelled))
             yield f"left out, {photos} without a label; listed in prepared.json"
         for told in left_out(self.unread, self.unsorted):
             yield f"left out, {told}; listed in prepared.json"
