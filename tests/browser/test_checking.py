@@ -32,9 +32,17 @@ def _grey(folder: Path, name: str, label: int) -> Path:
     return file
 
 
-def _answered(page: Page, files: list[Path]) -> None:
+def _answered(page: Page, files: list[Path], before: int = 0) -> None:
+    """Add the files to so many that are answered before, and wait for all."""
     page.set_input_files("#files", files)
-    expect(page.locator("#status")).to_contain_text(f"{len(files)} of {len(files)} photos")
+    count = before + len(files)
+    expect(page.locator("#status")).to_contain_text(f"{count} of {count} photos")
+
+
+def _answered_again(page: Page, files: list[Path]) -> None:
+    """In the page as somebody finds it who comes back."""
+    page.reload()
+    _answered(page, files)
 
 
 def _card(page: Page, name: str) -> Locator:
@@ -230,8 +238,7 @@ def test_labels_outlast_the_page_but_not_clear(
     _answered(page, files)
     _choose(_card(page, "a.png"), "Dress")
     _table(page)  # so that leaving asks nothing
-    page.reload()
-    _answered(page, files)
+    _answered_again(page, files)
     expect(_card(page, "a.png")).to_contain_text("Checked · the model said Coat")
     assert _labels(page) == {"a.png": "Dress", "b.png": ""}
 
@@ -245,17 +252,14 @@ def test_labels_outlast_the_page_but_not_clear(
     status = files[0].stat()
     files[0].write_bytes(files[0].read_bytes() + b"0")  # another photo of this name, as cameras do
     os.utime(files[0], ns=(status.st_atime_ns, status.st_mtime_ns))
-    page.reload()
-    _answered(page, files)
+    _answered_again(page, files)
     assert _counts(page) == ["2", "0", "0"]
     files[0].write_bytes(files[0].read_bytes()[:-1])
     os.utime(files[0], ns=(status.st_atime_ns, status.st_mtime_ns + 10**9))
-    page.reload()
-    _answered(page, files)
+    _answered_again(page, files)
     assert _counts(page) == ["2", "0", "0"]
     os.utime(files[0], ns=(status.st_atime_ns, status.st_mtime_ns))
-    page.reload()
-    _answered(page, files)
+    _answered_again(page, files)
     assert _counts(page) == ["1", "1", "0"]
 
 
@@ -303,7 +307,7 @@ def test_what_arrives_moves_nothing(grey_service: str, open_page: OpenPage, tmp_
     _answered(page, [_grey(tmp_path, f"{name}.png", 4) for name in "abc"])
     _show(page, "To look at")
     _card(page, "b.png").locator(".thumbnail").click()
-    _answered_more(page, [_grey(tmp_path, f"{n:03}.png", 4) for n in range(120)], 123)
+    _answered(page, [_grey(tmp_path, f"{n:03}.png", 4) for n in range(120)], before=3)
     names = page.locator(".card .name")
     assert names.all_inner_texts()[:3] == ["a.png", "b.png", "c.png"]
     fourth = names.nth(3).inner_text()  # whichever was answered first
@@ -318,14 +322,9 @@ def test_what_arrives_moves_nothing(grey_service: str, open_page: OpenPage, tmp_
 
     _show(page, "All")  # here the newest are on top, and the focus stays all the same
     _card(page, "050.png").locator(".thumbnail").click()
-    _answered_more(page, [_grey(tmp_path, f"n{n:03}.png", 4) for n in range(120)], 243)
+    _answered(page, [_grey(tmp_path, f"n{n:03}.png", 4) for n in range(120)], before=123)
     expect(names.nth(0)).to_have_text("n000.png")
     expect(page.locator(".card:focus")).to_contain_text("050.png")
-
-
-def _answered_more(page: Page, files: list[Path], count: int) -> None:
-    page.set_input_files("#files", files)
-    expect(page.locator("#status")).to_contain_text(f"{count} of {count} photos")
 
 
 def test_photo_that_is_here_already_is_not_here_twice(
@@ -377,8 +376,7 @@ def test_full_storage_brings_no_old_label_back(
     _choose(_card(page, "b.png"), "Coat")  # taken back, and the other one is not kept still
     expect(page.get_by_text("This browser does not keep them")).to_be_visible()
     assert _labels(page) == {"a.png": "Coat", "b.png": ""}
-    page.reload()
-    _answered(page, files)
+    _answered_again(page, files)
     assert _counts(page) == ["2", "0", "0"]
 
 
