@@ -10,6 +10,7 @@ from app.engines import Engine, Pixels, Scores
 from app.images import decode
 from app.letterbox import LARGEST_EDGE
 from app.review import is_blank
+from app.trimming import trim
 
 SMALL_BYTES = 64 * 1024
 SMALL_PIXELS = 1_000_000
@@ -25,7 +26,7 @@ class Prepared:
     pixels: Pixels
     """As the engine's `run` takes them."""
     shortest_edge: int
-    """Of the photo, in pixels."""
+    """Of the photo without what `app.trimming` cuts off, in pixels of the file."""
     blank: bool
     """See `app.review.is_blank`."""
 
@@ -51,13 +52,14 @@ Outcome = Judged | Exception
 
 
 def prepare(engine: Engine, max_pixels: int, photo: bytes, most_held: int | None) -> Prepared:
-    """Decode a photo for `engine`; see `app.images.decode`.
+    """Decode a photo for `engine`, and trim it; see `app.images.decode`.
 
     Raises:
         LargeImage: it would hold more pixels in memory than `most_held`, if that is given.
         ServiceError: it cannot be read, or has more than `max_pixels`.
     """
-    decoded = decode(photo, max_pixels=max_pixels, max_edge=LARGEST_EDGE, most_held=most_held)
+    whole = decode(photo, max_pixels=max_pixels, max_edge=LARGEST_EDGE, most_held=most_held)
+    decoded = trim(whole)
     edge = min(decoded.width, decoded.height)
     return Prepared(engine.prepare(decoded.image), edge, is_blank(decoded.image))
 

@@ -27,6 +27,7 @@ from app.settings import Settings
 from app.store.explain import said
 from app.telemetry import Metrics
 from app.threads import Decoding
+from app.trimming import trim
 
 POLL_SECONDS = 5.0
 """How often the endpoint's state is asked for."""
@@ -178,7 +179,8 @@ class SageMakerPredictor:
 
 def _prepare(photo: bytes, size: int, settings: Settings, most_held: int | None) -> _Prepared:
     limit = settings.max_image_pixels
-    decoded = decode(photo, max_pixels=limit, max_edge=LARGEST_EDGE, most_held=most_held)
+    whole = decode(photo, max_pixels=limit, max_edge=LARGEST_EDGE, most_held=most_held)
+    decoded = trim(whole)
     small = min(decoded.width, decoded.height) < settings.min_image_edge
     holds = {"too_small": small, "blank_image": is_blank(decoded.image)}
     reasons = frozenset(reason for reason in OF_THE_UPLOAD if holds[reason])

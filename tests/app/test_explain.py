@@ -76,6 +76,7 @@ def test_the_evidence_for_the_answer_is_shown_over_http(tmp_path: Path) -> None:
         ):
             one = np.zeros_like(image)
             one[..., channel] = image[..., channel]
+            one[0, 0, 1] = 20  # no border of one colour, which would be cut off
             answer = explained(server.client, encode(Image.fromarray(one), "PNG")).json()
             assert answer["explanation"]["label"] == answer["label"] == label
             light = np.asarray(picture(answer["explanation"]["heatmap"])).astype(int).sum(axis=2)

@@ -22,6 +22,7 @@ from tqdm import tqdm
 from app.card import CATEGORIES
 from app.errors import ServiceError
 from app.images import decode
+from app.trimming import trim
 from training.data.folder_names import SPLITS, for_no_class, meant, splits_among
 from training.data.listing import open_tree, refuse_undecodable
 from training.data.zips import read_member
@@ -228,8 +229,8 @@ def split_path(data: Path, split: str) -> Path:
 
 
 def to_tensor(data: bytes) -> Tensor:
-    """Decode image bytes as serving does, to uint8 `[3, H, W]`."""
-    image = decode(data, max_pixels=MAX_PIXELS).image
+    """Decode and trim image bytes as serving does, to uint8 `[3, H, W]`."""
+    image = trim(decode(data, max_pixels=MAX_PIXELS)).image
     return torch.from_numpy(np.array(image)).permute(2, 0, 1)
 
 

@@ -23,6 +23,7 @@ OF_APP = (
     "image_depth.py",
     "images.py",
     "release.py",
+    "trimming.py",
 )
 """What training takes of the service."""
 
