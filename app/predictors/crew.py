@@ -169,6 +169,9 @@ class Worker:
         """
         try:
             async with asyncio.timeout(self._batch_seconds):
+                # It may have ended while idle; uvloop's error would be taken for the engine's.
+                if self._writer.is_closing() or self._reader.at_eof():
+                    raise EOFError
                 self._writer.write(packed(photos))
                 async with self._turn:
                     if self.reason:  # what it would say now is for another batch

@@ -217,6 +217,17 @@ def test_a_worker_that_is_killed_loses_no_photo(
     assert len(post_all(service, photos(10))) == 10
 
 
+def test_a_worker_that_ends_while_idle_fails_no_photo(service: Running) -> None:
+    member = worker_process()
+    member.kill()
+    member.wait(10)
+    time.sleep(0.5)  # the connection is known to be closed
+    assert len(post_all(service, photos(60))) == 60
+    until(lambda: metric(service.client, "garment_worker_processes") == 1)
+    assert worker_process() != member
+    assert len(post_all(service, photos(10))) == 10
+
+
 def test_a_worker_that_hangs_is_replaced(
     artifact: Artifact, monkeypatch: pytest.MonkeyPatch
 ) -> None:
