@@ -46,5 +46,6 @@ function cell(value) {
   let text = String(value ?? "");
   // A spreadsheet would run a file name such as =1+2.jpg as a formula.
   if (/^[=+\-@\t\r]/.test(text)) text = `'${text}`;
-  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  // Where the decimal mark is a comma, spreadsheets separate at ; as well.
+  return /[",;\t\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 from collections.abc import Callable
 from io import BytesIO, StringIO
 from pathlib import Path
@@ -71,6 +72,28 @@ def test_each_of_many_photos_gets_its_row(service: str, open_page: OpenPage) -> 
         assert row["label"] == max(probabilities, key=probabilities.__getitem__)
         assert float(row["confidence"]) == probabilities[row["label"]]
         assert row["needs_review"] == str(bool(row["review_reasons"])).lower()
+
+
+def test_table_holds_where_semicolons_separate_too(grey_service: str, open_page: OpenPage) -> None:
+    grey = BytesIO()
+    Image.new("L", (64, 64), 102).save(grey, "PNG")  # between two classes
+    name = "b;=1+1;.png"
+    page = open_page(grey_service)
+    page.set_input_files(
+        "#files", [{"name": name, "mimeType": "image/png", "buffer": grey.getvalue()}]
+    )
+    expect(page.get_by_role("status")).to_contain_text("1 of 1 photos answered")
+    (row,) = _table(page)
+    assert row["file"] == name
+    assert len(row["labels"].split("; ")) == 2
+    text = page.evaluate("""async () => {
+      const { csv } = await import("./web/table.js");
+      const file = { size: 1, lastModified: 0 };
+      return csv([{ name: "b;=1+1;\\t.png", file, problem: { code: "x", detail: "one; two" } }]);
+    }""")
+    unquoted = re.sub(r'"[^"]*"', "", text)
+    assert ";" not in unquoted
+    assert "\t" not in unquoted
 
 
 def test_photos_of_one_name_are_told_apart_in_the_table(
