@@ -52,11 +52,16 @@ async function post(file, name, signal, query) {
   form.append("file", file, name);
   const start = performance.now();
   const limit = AbortSignal.timeout(TIME_LIMIT);
+  const either = new AbortController(); // Safari has AbortSignal.any only since 17.4
+  const abort = () => either.abort();
+  limit.addEventListener("abort", abort);
+  signal.addEventListener("abort", abort);
+  if (signal.aborted) abort();
   try {
     const response = await fetch(`predict${query}`, {
       method: "POST",
       body: form,
-      signal: AbortSignal.any([signal, limit]),
+      signal: either.signal,
     });
     const body = await response.json().catch(nullIfNoJson);
     const roundTrip = performance.now() - start;
@@ -68,6 +73,8 @@ async function post(file, name, signal, query) {
     }
     return failure("unreachable", "The service cannot be reached",
       "Check that it runs and that this device has a connection, then try again.");
+  } finally {
+    signal.removeEventListener("abort", abort);
   }
 }
 

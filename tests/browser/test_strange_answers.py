@@ -105,6 +105,15 @@ def test_answer_that_stops_halfway_is_told_as_a_timeout(service: str, open_page:
     expect(page.locator("#cards code")).to_have_text("timeout")
 
 
+def test_browser_that_cannot_join_signals_reaches_the_service(
+    service: str, open_page: OpenPage
+) -> None:
+    page = open_page(service)
+    page.evaluate("() => { delete AbortSignal.any; }")  # as in Safari before 17.4
+    page.set_input_files("#files", ANKLE_BOOT)
+    expect(page.locator("#cards .label")).not_to_be_empty()
+
+
 @pytest.mark.parametrize("body", [PORTAL, json.dumps({"probabilities": []})])
 def test_why_is_asked_again_after_a_strange_answer(
     service: str, open_page: OpenPage, body: str
