@@ -9,7 +9,7 @@ import { Labels } from "./labels.js";
 import { guard, mayClear, release } from "./leave.js";
 import { CardList } from "./list.js";
 import { identity, recall } from "./remember.js";
-import { canBeRetried, classify, readModel, UNUSABLE } from "./service.js";
+import { canBeRetried, classify, readModel, tookTooLong, UNUSABLE } from "./service.js";
 import { csv } from "./table.js";
 import { KINDS, View } from "./view.js";
 
@@ -23,6 +23,7 @@ const $ = (id) => document.getElementById(id);
 let photos = [];
 let waiting = [];
 let lanes = 0;
+let most = IN_FLIGHT; // lanes that there may be: one once an upload has taken too long
 let run = new AbortController(); // aborted by "Clear"
 let frame = 0; // the one that is asked for to show the counts in
 
@@ -96,23 +97,29 @@ function send(some) {
   }
   $("status").textContent = "";
   waiting.push(...some);
-  while (lanes < IN_FLIGHT && waiting.length) work(run.signal);
+  while (lanes < most && waiting.length) work(run.signal);
   guard(some);
   refresh();
 }
 
-/** One lane: takes photos until none waits. A failed photo never stops the others. */
+/**
+ * One lane: takes photos until none waits, or there are too many lanes. A failed photo never stops
+ * the others.
+ */
 async function work(signal) {
   lanes += 1;
   let photo;
-  while (!signal.aborted && (photo = waiting.shift())) {
+  while (!signal.aborted && lanes <= most && (photo = waiting.shift())) {
     const { name, file } = photo;
+    const shared = most > 1;
     photo.state = "sending";
     photo.card?.show();
     try {
       const answer = await classify(file, name, signal, (text) => photo.card?.note(text));
       if (signal.aborted) return; // cleared: its cards are gone and the lanes counted anew
-      settle(photo, answer);
+      if (tookTooLong(answer.problem)) most = 1; // each then has the whole line
+      if (shared && tookTooLong(answer.problem)) putBack(photo);
+      else settle(photo, answer);
     } catch (error) {
       console.warn(error);
       settle(photo, { prediction: null, problem: UNUSABLE });
@@ -120,6 +127,13 @@ async function work(signal) {
     refreshSoon();
   }
   if (!signal.aborted) lanes -= 1;
+}
+
+/** It is the next one that is sent. */
+function putBack(photo) {
+  photo.state = "waiting";
+  photo.card?.show();
+  waiting.unshift(photo);
 }
 
 /** An answer that no card can show is none, whether the photo is listed or not. */
@@ -222,6 +236,7 @@ function clear() {
   photos = [];
   waiting = [];
   lanes = 0;
+  most = IN_FLIGHT;
   $("find").value = "";
   $("already").hidden = true;
   $("status").textContent = "";

@@ -4,6 +4,7 @@ const BUSY = [429, 503];
 const TRIES = 20;
 const LONGEST_WAIT = 30; // seconds
 const TIME_LIMIT = 120_000; // milliseconds for one try, with the upload over a phone's network
+const TIMEOUT = "timeout";
 
 /**
  * @typedef {{title: string, detail: string, code: string, status: number, request_id?: string}}
@@ -69,7 +70,7 @@ async function post(file, name, signal, query) {
     return { response, problem: problemOf(response, body) };
   } catch {
     if (limit.aborted) {
-      return failure("timeout", "No answer", "The service did not answer within two minutes.");
+      return failure(TIMEOUT, "No answer", "The service did not answer within two minutes.");
     }
     return failure("unreachable", "The service cannot be reached",
       "Check that it runs and that this device has a connection, then try again.");
@@ -103,6 +104,11 @@ function problemOf(response, body) {
 export function canBeRetried({ status }) {
   // Below 300 nothing came, or not the service's answer, such as a hotspot's page for logging in.
   return status < 300 || status === 408 || status === 429 || status >= 500;
+}
+
+/** Whether the upload may have been too slow. */
+export function tookTooLong(problem) {
+  return problem?.status === 408 || problem?.code === TIMEOUT;
 }
 
 /** The answer of GET /model, or null when there is none within a minute. */

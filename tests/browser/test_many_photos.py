@@ -172,6 +172,51 @@ def test_busy_service_is_asked_again(small_service: str, open_page: OpenPage) ->
     assert statuses.count(200) == 6
 
 
+_TOO_SLOW = {"code": "upload_timeout", "title": "Too long", "detail": "Too slow.", "status": 408}
+
+
+def test_photos_do_not_share_a_slow_line(grey_service: str, open_page: OpenPage) -> None:
+    page = open_page(grey_service)
+    held: list[Route] = []
+    now: set[Route] = set()
+    most = 0
+
+    def sent(route: Route) -> None:
+        nonlocal most
+        if len(held) < IN_FLIGHT:
+            held.append(route)
+            return
+        now.add(route)
+        most = max(most, len(now))
+        response = route.fetch()
+        now.discard(route)
+        route.fulfill(response=response)
+
+    page.route("**/predict", sent)
+    page.set_input_files("#files", [_photo(f"{number}.png") for number in range(8)])
+    page.wait_for_function("() => document.querySelectorAll('[data-state=sending]').length === 4")
+    for route in held:
+        route.fulfill(status=408, json=_TOO_SLOW)
+    expect(page.get_by_role("status")).to_contain_text("8 of 8 photos answered")
+    assert most == 1
+
+
+def test_photo_that_is_too_large_for_the_line_is_sent_twice(
+    service: str, open_page: OpenPage
+) -> None:
+    page = open_page(service)
+    asked: list[Route] = []
+
+    def refuse(route: Route) -> None:
+        asked.append(route)
+        route.fulfill(status=408, json=_TOO_SLOW)
+
+    page.route("**/predict", refuse)
+    page.set_input_files("#files", [_photo("one.png")])
+    expect(page.locator("#cards code")).to_have_text("upload_timeout")
+    assert len(asked) == 2
+
+
 def test_photo_is_sent_again_once_the_connection_is_back(service: str, open_page: OpenPage) -> None:
     page = open_page(service)
     expect(page.locator("footer")).to_contain_text("version")
