@@ -40,6 +40,8 @@ export class Card {
   show() {
     const { state, name, prediction, problem, truth } = this.#photo;
     const focused = this.element.contains(document.activeElement);
+    // By keyboard only: after a click, keys are for the card.
+    const choice = this.element.querySelector(".choice:focus-visible")?.dataset.choice;
     this.element.dataset.state = state;
     const title = make("p", "name", ...path(name));
     if (prediction) {
@@ -57,7 +59,14 @@ export class Card {
       this.#head.replaceChildren(title, make("p", "pending", WAITING[state]));
       this.#body.replaceChildren();
     }
-    if (focused) this.element.focus({ preventScroll: true }); // what had it is gone
+    if (focused) this.#refocus(choice);
+  }
+
+  /** What had the focus is gone: the card gets it, or the new button of the same choice. */
+  #refocus(choice) {
+    this.element.focus({ preventScroll: true });
+    const buttons = [...this.element.querySelectorAll(".choice")];
+    buttons.find(({ dataset }) => dataset.choice === choice)?.focus({ preventScroll: true });
   }
 
   /** Say why it takes longer. */

@@ -32,6 +32,7 @@ export function choices({ prediction, truth }, judge, top) {
 function row({ key, label, choice, probability }, truth, judge) {
   const button = make("button", "choice", make("span", "key", key), make("span", "", label));
   button.type = "button";
+  button.dataset.choice = choice;
   button.title = "This is what the photo shows";
   const chosen = choice === truth;
   button.setAttribute("aria-pressed", chosen);

@@ -22,6 +22,8 @@ export function watchKeys(results, photoOf, labels) {
       (step > 0 ? card.nextElementSibling : card.previousElementSibling)?.focus();
       return;
     }
+    // Held, it would choose and take back in turn.
+    if (event.repeat && event.target.matches(".choice")) event.preventDefault();
     // Enter on a button within the card is for the button; a key that is held is for one photo.
     if ((event.key === "Enter" && event.target !== card) || event.repeat) return;
     const photo = photoOf(card);

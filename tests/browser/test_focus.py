@@ -44,6 +44,40 @@ def test_focus_of_a_why_that_is_asked_again(service: str, open_page: OpenPage) -
     expect(why).to_be_focused()
 
 
+def test_focus_stays_on_the_choice_that_a_key_has_pressed(
+    service: str, open_page: OpenPage
+) -> None:
+    page = open_page(service)
+    page.set_input_files("#files", ANKLE_BOOT)
+    details = page.locator("summary").filter(has_text="All ten, and details")
+    details.press("Enter")
+    choice = page.locator(".choice[data-choice=Trouser]")  # among the less likely ones
+    choice.focus()
+    for key, pressed in (("Space", "true"), ("Space", "false"), ("Enter", "true")):
+        page.keyboard.press(key)
+        expect(choice).to_have_attribute("aria-pressed", pressed)
+        expect(choice).to_be_focused()
+    for _ in range(3):  # held
+        page.keyboard.down("Enter")
+    page.keyboard.up("Enter")
+    expect(choice).to_have_attribute("aria-pressed", "false")
+
+    choice.press("Space")
+    details.press("Enter")
+    choice.press("Space")  # it is in what is closed again
+    expect(choice).to_be_hidden()
+    expect(page.locator(".card")).to_be_focused()
+
+
+def test_keys_after_a_click_are_for_the_card(service: str, open_page: OpenPage) -> None:
+    page = open_page(service)
+    page.set_input_files("#files", ANKLE_BOOT)
+    page.locator(".choice").nth(1).click()
+    expect(page.locator(".card")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", pressed=True)).to_have_count(1)
+
+
 @pytest.mark.parametrize("width", [960, 1280])
 def test_focus_does_not_go_below_the_toolbar(service: str, open_page: OpenPage, width: int) -> None:
     page = open_page(service, viewport={"width": width, "height": 800})
