@@ -33,7 +33,7 @@ function row({ key, label, choice, probability }, truth, judge) {
   const button = make("button", "choice", make("span", "key", key), make("span", "", label));
   button.type = "button";
   button.dataset.choice = choice;
-  button.title = "This is what the photo shows";
+  button.title = "Say that the photo shows this";
   const chosen = choice === truth;
   button.setAttribute("aria-pressed", chosen);
   if (probability !== undefined) {

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from tests.browser.conftest import CHROMIUM_ARGUMENTS
 
 pytestmark = pytest.mark.browser
 
@@ -72,6 +75,19 @@ def test_whole_name_is_seen_after_its_folders(
             """(element) => element.scrollWidth === element.clientWidth
               && element.scrollHeight === element.clientHeight"""
         )
+
+
+def test_text_is_as_large_as_the_browser_is_told_to(service: str, browser: Browser) -> None:
+    large = browser.browser_type.launch(
+        executable_path=shutil.which("chromium") or shutil.which("chromium-browser"),
+        args=[*CHROMIUM_ARGUMENTS, "--blink-settings=defaultFontSize=24"],
+    )
+    try:
+        page = large.new_page()
+        page.goto(service)
+        expect(page.locator("body")).to_have_css("font-size", "24px")
+    finally:
+        large.close()
 
 
 def test_counts_are_shown_once_per_frame(service: str, open_page: OpenPage) -> None:
