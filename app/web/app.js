@@ -67,6 +67,7 @@ function add(files) {
   $("already").textContent = already === 1 ? "1 photo was here already."
     : `${already} photos were here already.`;
   if (!added.length && !again.length) return;
+  if (view.hides(added)) listAll();
   photos.push(...added);
   view.add(added);
   send([...added, ...again]);
@@ -186,6 +187,12 @@ function filter() {
   view.filter(filterChosen().value, $("find").value);
   list.restart();
   refresh();
+}
+
+function listAll() {
+  $("filter").querySelector("[value=all]").checked = true;
+  $("find").value = "";
+  filter();
 }
 
 function isRetriable(photo) {

@@ -23,6 +23,12 @@ export class View {
     this.#all = [...photos, ...this.#all];
   }
 
+  /** Whether some new photos would not be listed; those to look at come once they are answered. */
+  hides(photos) {
+    const isKind = this.#kind === "review" ? KINDS.all : KINDS[this.#kind];
+    return !photos.every((photo) => isKind(photo) && this.#isFound(photo));
+  }
+
   /** Show photos of a kind whose names have these words in them. */
   filter(kind, words) {
     this.#kind = kind;
@@ -43,8 +49,7 @@ export class View {
 
   /** The photos as they are to be listed now. What has become one of a kind is below the others. */
   shown() {
-    const some = this.#all.filter((photo) => (
-      KINDS[this.#kind](photo) && (!this.#words || plain(photo.name).includes(this.#words))));
+    const some = this.#all.filter((photo) => KINDS[this.#kind](photo) && this.#isFound(photo));
     if (this.#kind === "all") return some;
     const still = new Set(some);
     const before = new Set(this.#shown);
@@ -53,5 +58,9 @@ export class View {
       ...some.filter((photo) => !before.has(photo)),
     ];
     return this.#shown;
+  }
+
+  #isFound({ name }) {
+    return !this.#words || plain(name).includes(this.#words);
   }
 }

@@ -327,6 +327,25 @@ def test_what_arrives_moves_nothing(grey_service: str, open_page: OpenPage, tmp_
     expect(page.locator(".card:focus")).to_contain_text("050.png")
 
 
+def test_what_is_added_is_seen(grey_service: str, open_page: OpenPage, tmp_path: Path) -> None:
+    page = open_page(grey_service)
+    _answered(page, [_grey(tmp_path, "a.png", 4)])
+    search = page.get_by_role("searchbox")
+    search.fill("nowhere")
+    _answered(page, [_grey(tmp_path, "b.png", 4)], before=1)
+    expect(search).to_have_value("")
+    expect(page.locator(".card .name")).to_have_text(["b.png", "a.png"])
+    _show(page, "Failed")
+    search.fill("png")
+    _answered(page, [_grey(tmp_path, "c.png", 4)], before=2)
+    expect(page.get_by_role("radio", name="All")).to_be_checked()
+    expect(page.locator(".card .name")).to_have_text(["c.png", "b.png", "a.png"])
+
+    search.fill(".png")
+    _answered(page, [_grey(tmp_path, "d.png", 4)], before=3)
+    expect(search).to_have_value(".png")  # it hides none
+
+
 def test_photo_that_is_here_already_is_not_here_twice(
     grey_service: str, open_page: OpenPage, tmp_path: Path
 ) -> None:
