@@ -62,6 +62,7 @@ def create_app(
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,  # few clients send a photo again where they are sent on
     )
     _answer_head(app)
     app.state.service = service

@@ -259,6 +259,8 @@ def test_request_ids(client: httpx.Client) -> None:
 
 def test_the_frameworks_own_errors(client: httpx.Client) -> None:
     assert error_of(client.get("/nothing/here")) == (404, "not_found")
+    assert error_of(client.get("/model/")) == (404, "not_found")
+    assert error_of(client.post("/predict/", content=b"x")) == (404, "not_found")
     response = client.get("/predict")
     assert error_of(response) == (405, "method_not_allowed")
     assert response.headers["allow"] == "POST"
