@@ -24,7 +24,13 @@ from training.data import fashion_mnist
 from training.data.label_tables import read_tables
 from training.data.labelled import list_labelled
 from training.data.originals import Source, check, list_images, read_fashion_mnist
-from training.data.prepared import Summary, partial_folder, partial_of, write_prepared
+from training.data.prepared import (
+    Summary,
+    is_prepared,
+    partial_folder,
+    partial_of,
+    write_prepared,
+)
 from training.data.splits import check_classes, split
 from training.errors import DataError
 
@@ -171,8 +177,14 @@ def _refuse_output(sources: Sequence[str], output: Path, overwrite: bool) -> Non
                 f"{source} and {output} (or {partial.name} beside it) lie one within the other: "
                 "name another folder"
             )
-    if output.exists() and any(output.iterdir()) and not overwrite:
+    there = sorted(output.iterdir()) if output.exists() else []
+    if there and not overwrite:
         raise DataError(f"{output} is not empty: name another folder, or give --overwrite")
+    if other := next((path.name for path in there if not is_prepared(path)), None):
+        raise DataError(
+            f"{output} holds {other!r}, which no prepared data has, so it may be a wrong folder: "
+            "name another, or remove what is in it yourself"
+        )
 
 
 def _refuse_shares(source: str, found: Source, shares: Mapping[str, float]) -> None:

@@ -575,7 +575,7 @@ def finish(process: subprocess.Popen[str]) -> str:
 @pytest.mark.slow
 def test_two_processes_train_one_model(data: Path, tmp_path: Path) -> None:
     process = start(
-        "-m", "torch.distributed.run", "--nproc-per-node", 2, "--master-port", 29511,
+        "-m", "torch.distributed.run", "--nproc-per-node", 2, "--standalone",
         ROOT / "training/train.py", *flags(data, tmp_path / "run"),
     )  # fmt: skip
     said = finish(process)

@@ -14,8 +14,11 @@ from pathlib import Path
 from tqdm import tqdm
 
 from training.data.datasets import left_out
+from training.data.folder_names import SPLITS
 from training.data.originals import Item
 from training.wording import photo_count
+
+SUMMARY = "prepared.json"
 
 
 @dataclass
@@ -104,16 +107,22 @@ def write_prepared(
     """
     for split, items in splits.items():
         _write(partial, split, items, pack)
-    (partial / "prepared.json").write_text(json.dumps(vars(summary), indent=1) + "\n")
+    (partial / SUMMARY).write_text(json.dumps(vars(summary), indent=1) + "\n")
     # The folder itself stays: it may be where the user is, a link, or where a disk is mounted.
     output.mkdir(exist_ok=True)
-    for old in output.iterdir():
+    for old in filter(is_prepared, output.iterdir()):
         if old.is_dir() and not old.is_symlink():
             shutil.rmtree(old)
         else:
             old.unlink()
-    for new in partial.iterdir():
+    # What is there without its summary, say on a full disk, is not whole.
+    for new in sorted(partial.iterdir(), key=lambda new: new.name == SUMMARY):
         shutil.move(new, output / new.name)
+
+
+def is_prepared(path: Path) -> bool:
+    """Whether something in a folder of prepared data has the name of what `prepare` writes."""
+    return path.name == SUMMARY or path.name.removesuffix(".zip") in SPLITS
 
 
 def _write(output: Path, split: str, items: Sequence[Item], pack: bool) -> None:

@@ -111,3 +111,16 @@ def test_what_is_there_is_not_overwritten_unasked(
     with pytest.raises(DataError, match="not empty"):
         prepare(source, tmp_path / "data")
     prepare(source, tmp_path / "data", overwrite=True)
+
+
+def test_only_prepared_data_is_overwritten(
+    make_tree: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = str(make_tree("photos", COUNTS))
+    prepare(source, tmp_path / "data/ours")
+    before = names(tmp_path / "data")
+
+    monkeypatch.setattr("training.prepare.check", lambda items: pytest.fail("it was read"))
+    with pytest.raises(DataError, match="holds 'ours', which no prepared data has"):
+        prepare(source, tmp_path / "data", overwrite=True)
+    assert names(tmp_path / "data") == before
