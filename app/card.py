@@ -131,6 +131,11 @@ class ModelCard(Strict):
         description="By the background of the image: photos of a shop's catalogue need another "
         "one than photos taken at home."
     )
+    can_turn: bool = Field(
+        default=False,
+        description="Whether it sees that a photo lies on a side or on its head; such a photo is "
+        "turned upright before it is answered.",
+    )
     limitations: list[str]
 
     @property

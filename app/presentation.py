@@ -51,6 +51,7 @@ def prediction_fields(
         "needs_review": bool(answer.review_reasons),
         "review_reasons": list(answer.review_reasons),
         "background": answer.background,
+        "rotation": answer.rotation,
         "model": identity(answer.model),
         "timings_ms": Timings(
             upload=round(upload_ms, 2),

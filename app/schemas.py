@@ -123,6 +123,13 @@ class ImagePrediction:
             "The model is calibrated for each by itself."
         ),
     ]
+    rotation: Annotated[
+        Literal[0, 90, 180, 270],
+        Field(
+            description="Degrees, clockwise, by which the photo was turned before it was answered, "
+            "because it lay on a side or on its head; 0 for most, and where the model cannot tell."
+        ),
+    ] = 0
     model: ModelIdentity
     timings_ms: Timings
 

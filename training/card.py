@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from torch import nn
+
 from app.card import CATEGORIES, Background, Calibration, DataSource, Figures, ModelCard
 from training.calibrate import MIN_IMAGES, Support
 from training.data import fashion_mnist
@@ -19,6 +21,8 @@ GUESS = (
     "How well it tells that an image shows no garment was not measured, and its limit for that is "
     "a guess: no valid split has such images."
 )
+
+NEVER_TURNS = "It does not see that a photo lies on a side or on its head: turn those before."
 
 AGAIN = "It was calibrated again after its training, on "
 """How the line begins that names the data of a later calibration, with its licence."""
@@ -47,6 +51,8 @@ class Recalibration:
     before: ModelCard
     data: list[DataSource]
     """With how many images of the valid split."""
+    orientation: nn.Linear | None = None
+    """What it knows of turned images."""
 
 
 def model_card(
@@ -56,11 +62,12 @@ def model_card(
     figures: dict[str, Figures],
     support: Mapping[Background, Support],
     again: Recalibration | None = None,
+    can_turn: bool = False,
 ) -> ModelCard:
     """The card of a network with `parameters` weights.
 
     `figures` are by source and split, such as `home/valid`; the weak points are read off valid.
-    `support` is what it was calibrated on.
+    `support` is what it was calibrated on; `can_turn` is whether it knows turned images.
     """
     return ModelCard(
         name=f"garment-{told.architecture}",
@@ -75,7 +82,11 @@ def model_card(
         sources=told.sources,
         figures=figures,
         calibration=calibration,
-        limitations=_limitations(told, calibration, figures, support, again),
+        can_turn=can_turn,
+        limitations=[
+            *_limitations(told, calibration, figures, support, again),
+            *([] if can_turn else [NEVER_TURNS]),
+        ],
     )
 
 

@@ -25,6 +25,7 @@ from training.data.datasets import sources_of
 from training.errors import CheckpointError, DataError
 from training.exporting import export
 from training.lineage import artifact_at, data_source, stored_sources
+from training.orientation import stored_orientation
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -71,7 +72,8 @@ def _export_again(artifact: Artifact, arguments: argparse.Namespace) -> None:
     data = [
         data_source(name, paths, "valid") for name, paths in sources.items() if "valid" in paths
     ]
-    export(network, sources, told, arguments.output, Recalibration(card, data))
+    again = Recalibration(card, data, stored_orientation(artifact.path))
+    export(network, sources, told, arguments.output, again)
 
 
 def _export_run(arguments: argparse.Namespace) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from app.card import BACKGROUNDS, CATEGORIES
-from training.calibrate import calibrate, support
+from training import checkpoint
+from training.calibrate import MIN_IMAGES, calibrate, support
 from training.card import KEPT, Provenance, Recalibration, model_card
 from training.command import writable
 from training.data.datasets import Split, load_split
@@ -17,6 +19,7 @@ from training.errors import DataError, TrainingError
 from training.measurement import metrics
 from training.measurement.limits import Answers
 from training.networks import GarmentModel, channels_last, normalise
+from training.orientation import DIVERGED, fit_orientation, upright_logits
 from training.scripted import (
     check_parity,
     golden_images,
@@ -28,6 +31,9 @@ from training.scripted import (
 
 RANGE_IMAGES = 300
 """Of each source, to find the ranges in which the layers compute: more widen them hardly."""
+
+TURNED_IMAGES = 2000
+"""Of each source's train split, to learn on which way up an image is."""
 
 
 def export(
@@ -67,15 +73,19 @@ def export(
     if not any(split.has_garments for split in valid.values()):
         raise DataError("no 'valid' split has an image of the ten categories to calibrate on")
     network = channels_last(network.float().cpu().eval())
-    round_to_float16(network)
-    logits = {name: run_logits(network, split.images) for name, split in loaded.items()}
-    if not all(part.isfinite().all() for part in logits.values()):
-        raise TrainingError(
-            "the network's answers are not numbers: the run has diverged. Lower --learning-rate "
-            "and start again"
-        )
-    rejects = next(iter(logits.values())).shape[1] > len(CATEGORIES)
+    rejects = checkpoint.outputs(network.state_dict()) > len(CATEGORIES)
     model = GarmentModel(network, rejects).eval()
+    round_to_float16(model)
+    model.orientation = _orientation(model, sources, told, again)
+    round_to_float16(model)
+    as_they_are = {name: run_logits(model.logits, split.images) for name, split in loaded.items()}
+    if not all(part.isfinite().all() for part in as_they_are.values()):
+        raise TrainingError(DIVERGED)
+    run = functools.partial(run_logits, model.logits)
+    logits = {
+        name: upright_logits(model, split.images, as_they_are[name], run)
+        for name, split in loaded.items()
+    }
     backgrounds = {name: _backgrounds(model, split.images) for name, split in loaded.items()}
 
     def joined(parts: Mapping[str, Tensor]) -> Tensor:
@@ -98,6 +108,7 @@ def export(
         calibration=calibration,
         figures=figures,
         support=support(labels, joined(backgrounds)),
+        can_turn=model.orientation is not None,
         again=again,
     )
     images = torch.cat([split.images for split in valid.values()])
@@ -105,7 +116,7 @@ def export(
     candidate = path.with_name(f"{path.name}.candidate")
     try:
         save_artifact(model, card, golden, candidate, layer_ranges(network, _some(valid)))
-        said = check_parity(model, candidate, images, joined(logits))
+        said = check_parity(model, candidate, images, joined(as_they_are))
         candidate.replace(path)
     finally:
         candidate.unlink(missing_ok=True)
@@ -116,6 +127,25 @@ def export(
         print(f"{name}: no image of the ten categories, so it has no figures", flush=True)
     for line in filter(lambda text: KEPT in text, card.limitations):
         print(line, flush=True)
+
+
+def _orientation(
+    model: GarmentModel,
+    sources: Mapping[str, Mapping[str, Path]],
+    told: Provenance,
+    again: Recalibration | None,
+) -> nn.Linear | None:
+    """What tells turned images: that of the artifact, or a new one; None without data for it."""
+    if again is not None and again.orientation is not None:
+        return again.orientation
+    splits = [paths["train"] for paths in sources.values() if "train" in paths]
+    if told.architecture != "resnet18" or not splits:
+        return None
+    some = [load_split(path, most=TURNED_IMAGES) for path in splits]
+    garments = torch.cat([split.images[split.labels < len(CATEGORIES)] for split in some])
+    if len(garments) < MIN_IMAGES:
+        return None
+    return fit_orientation(model, garments)
 
 
 def _some(valid: Mapping[str, Split]) -> Tensor:

@@ -26,6 +26,9 @@ BLACK = 16.0
 Architecture = Literal["resnet18", "vgg16"]
 ARCHITECTURES: tuple[Architecture, ...] = ("resnet18", "vgg16")
 
+LAYOUT = 4 * (256 + 512)
+"""Of an image, what `GarmentModel.layout` gives: four quarters of the last two stages' maps."""
+
 INPUT_SIZE = 112
 """Edge of the square network input, in pixels."""
 
@@ -130,6 +133,7 @@ class GarmentModel(nn.Module):
 
     if TYPE_CHECKING:  # its layers are modules, and not tensors, as nn.Module would have it
         network: Any
+        orientation: Any
 
     def __init__(
         self,
@@ -137,6 +141,7 @@ class GarmentModel(nn.Module):
         rejects: bool = False,
         temperatures: Sequence[float] = (1.0, 1.0, 1.0),
         garment_temperatures: Sequence[float] = (1.0, 1.0, 1.0),
+        orientation: nn.Linear | None = None,
     ) -> None:
         """Wrap a network.
 
@@ -146,6 +151,8 @@ class GarmentModel(nn.Module):
             temperatures: divide the logits, by background (`app.card.BACKGROUNDS`); above 1
                 they make the answers less sure.
             garment_temperatures: the same for the probability of being a garment.
+            orientation: `[N, LAYOUT]`, as `layout` gives it, to the `[N, 4]` logits of how many
+                quarter turns clockwise make an image upright; for ResNet18 alone.
         """
         super().__init__()
         self.network = network
@@ -154,6 +161,7 @@ class GarmentModel(nn.Module):
         self.rejects = rejects
         self.temperatures = list(temperatures)
         self.garment_temperatures = list(garment_temperatures)
+        self.orientation = orientation
 
     @torch.jit.export
     def preprocess(self, images: list[Tensor]) -> Tensor:
@@ -176,8 +184,26 @@ class GarmentModel(nn.Module):
 
     @torch.jit.export
     def logits(self, batch: Tensor) -> Tensor:
-        """Float `[N, 3, 112, 112]` to uncalibrated outputs, `[N, 10]` or `[N, 11]`."""
+        """Float `[N, 3, 112, 112]` to uncalibrated outputs.
+
+        `[N, 10]`, or `[N, 11]` with `other`, and four more behind them of how the image is turned,
+        where that is known.
+        """
+        if self.orientation is not None:
+            middle, maps = self._layers(batch)
+            outputs = self.network.fc(maps.mean(dim=[2, 3]))
+            return torch.cat([outputs, self.orientation(self._quarters(middle, maps))], dim=1)
         return self.network(batch)  # type: ignore[no-any-return]
+
+    @torch.jit.export
+    def turns(self, logits: Tensor) -> Tensor:
+        """int64 `[N]`: the quarter turns, clockwise, that would make each image upright.
+
+        0 too where that is not known.
+        """
+        if self.orientation is not None:
+            return logits[:, -4:].argmax(dim=1)
+        return torch.zeros(logits.shape[0], dtype=torch.int64)
 
     @torch.jit.export
     def calibrate(self, logits: Tensor, backgrounds: Tensor) -> tuple[Tensor, Tensor]:
@@ -187,7 +213,7 @@ class GarmentModel(nn.Module):
         categories = confidences(logits[:, :10], temperature)
         if self.rejects:
             temperature = torch.tensor(self.garment_temperatures)[backgrounds].unsqueeze(1)
-            return categories, 1.0 - (logits / temperature).softmax(dim=1)[:, 10]
+            return categories, 1.0 - (logits[:, :11] / temperature).softmax(dim=1)[:, 10]
         return categories, torch.ones(logits.shape[0])
 
     @torch.jit.export
@@ -219,7 +245,7 @@ class GarmentModel(nn.Module):
                 for left in (0, 8, 16, 24):
                     # TorchScript knows no comprehension over two ranges.
                     moved.append(padded[:, :, top : top + edge, left : left + edge])  # noqa: PERF401
-            maps = self._layers(torch.stack(moved, dim=1).flatten(0, 1))
+            _, maps = self._layers(torch.stack(moved, dim=1).flatten(0, 1))
             weights = self.network.fc.weight[class_ids]
             maps = maps.unflatten(0, [count, 16])
             heat = torch.einsum("nmchw,nc->nmhw", maps.to(torch.float32), weights.to(torch.float32))
@@ -230,11 +256,22 @@ class GarmentModel(nn.Module):
             return heat / heat.amax(dim=[1, 2], keepdim=True).clamp(min=1e-6)
         return torch.zeros(count, cells, cells)
 
-    def _layers(self, batch: Tensor) -> Tensor:
-        """ResNet18 up to its last convolution: `[N, 512, S / 32, S / 32]`."""
+    def layout(self, batch: Tensor) -> Tensor:
+        """What lies in which quarter of the image, float `[N, LAYOUT]`; of ResNet18 alone."""
+        middle, maps = self._layers(batch)
+        return self._quarters(middle, maps)
+
+    def _quarters(self, middle: Tensor, maps: Tensor) -> Tensor:
+        """The means of both over the four quarters of the image, `[N, LAYOUT]`."""
+        parts = [F.adaptive_avg_pool2d(part, 2).flatten(1) for part in [middle, maps]]
+        return torch.cat(parts, dim=1)
+
+    def _layers(self, batch: Tensor) -> tuple[Tensor, Tensor]:
+        """ResNet18's last two stages: `[N, 256, S / 16, S / 16]` and `[N, 512, S / 32, S / 32]`."""
         stem = self.network.relu(self.network.bn1(self.network.conv1(batch)))
         layers = self.network.layer2(self.network.layer1(self.network.maxpool(stem)))
-        return self.network.layer4(self.network.layer3(layers))  # type: ignore[no-any-return]
+        middle = self.network.layer3(layers)
+        return middle, self.network.layer4(middle)
 
     def forward(self, images: list[Tensor]) -> tuple[Tensor, Tensor]:
         """Images as in `preprocess` to the two tensors of `calibrate`."""

@@ -33,6 +33,8 @@ class Scores:
     """Of being one of the ten at all; None when the model cannot tell."""
     background: Background
     """What lies around the garment; the model's limits depend on it."""
+    quarter_turns: int = 0
+    """Clockwise, that would make the image upright; 0 too where the model cannot tell."""
 
 
 @dataclass(frozen=True, slots=True)

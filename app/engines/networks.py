@@ -33,6 +33,9 @@ EPSILON = 1e-5
 
 INPUT_LEVELS, WEIGHT_LEVELS = 256, 255
 
+QUARTERS = 4
+"""Quarter turns by which an image may be turned, none among them: outputs that tell of it."""
+
 VGG16 = (64, 64, 0, 128, 128, 0, 256, 256, 256, 0, 512, 512, 512, 0, 512, 512, 512, 0)
 """Channels of its convolutions; 0 is a pooling."""
 
@@ -50,8 +53,9 @@ def build_model(
         architecture: `resnet18` or `vgg16`.
         weights: by torchvision's names.
         shape: N (-1 for any), H and W.
-        output: `logits` `[N, C]`; or `maps` `[N, C, h, w]`, the evidence for each class in each
-            place, which ResNet18 averages.
+        output: `logits` `[N, C]`, the last `QUARTERS` of them of how the image is turned, where
+            there are weights for that; or `maps` `[N, C, h, w]`, the evidence for each class in
+            each place, which ResNet18 averages.
         ranges: of each layer's input, by its name, for int8; None for floating point.
 
     Raises:
@@ -92,10 +96,27 @@ class _Network:
                 if name == "layer1.0":  # rounded later it is the same, in three times the time
                     value = self._maximum(value, 3, 1)
                 value = self._block(value, name, 2 if layer > 1 and block == 0 else 1)
+            if layer == 3:
+                middle = value
         if output == MAPS:
             kernel = self._weights["fc.weight"].astype(np.float32)[:, :, None, None]
             return ops.convolution(value, kernel, [1, 1], [0, 0], [0, 0], [1, 1])
-        return self._linear(ops.reduce_mean(value, np.array([2, 3])), "fc")
+        logits = self._linear(ops.reduce_mean(value, np.array([2, 3])), "fc")
+        if "orientation.weight" not in self._weights:
+            return logits
+        parts = [self._quarters(maps) for maps in (middle, value)]
+        return ops.concat([logits, self._orientation(ops.concat(parts, 1))], 1)
+
+    def _quarters(self, maps: Any) -> Any:
+        """Means over the four quarters of maps `[N, C, h, w]`, as `[N, 4 C]`."""
+        means = ops.adaptive_avg_pool(maps, np.array([2, 2]))
+        return ops.reshape(means, np.array([0, -1]), special_zero=True)
+
+    def _orientation(self, value: Any) -> Any:
+        """In floating point always."""
+        kernel, bias = (self._weights[f"orientation.{part}"] for part in ("weight", "bias"))
+        value = ops.matmul(value, ops.constant(kernel.astype(np.float32)), False, True)
+        return ops.add(value, bias.astype(np.float32))
 
     def _block(self, value: Any, name: str, stride: int) -> Any:
         first = f"{name}.conv1", stride, 1, f"{name}.bn1"

@@ -18,7 +18,7 @@ from PIL import Image
 from app.artifact import Artifact
 from app.card import BACKGROUNDS, CATEGORIES
 from app.engines import EngineName, EnginePrecision, Explanation, Pixels, Scores
-from app.engines.networks import MAPS, build_model
+from app.engines.networks import MAPS, QUARTERS, build_model
 from app.letterbox import backgrounds, letterbox
 from app.weights import read_weights
 
@@ -65,6 +65,7 @@ class OpenVINOEngine:
         limits = [card.calibration[background] for background in BACKGROUNDS]
         self._temperatures = np.array([[each.temperature] for each in limits], np.float32)
         self._garment = np.array([[each.garment_temperature] for each in limits], np.float32)
+        self._turns = card.can_turn
         self._threads = max(threads, threads_alone)
         self._architecture = card.architecture
         weights = read_weights(artifact.path)
@@ -102,9 +103,16 @@ class OpenVINOEngine:
         categories = categories.clip(max=_BELOW_ONE)
         garment = [None] * len(images)
         if self._rejects:
-            garment = (1 - _softmax(logits / self._garment[seen])[:, len(CATEGORIES)]).tolist()
-        rows = zip(categories.tolist(), garment, seen.tolist(), strict=True)
-        return [Scores(tuple(row), known, BACKGROUNDS[around]) for row, known, around in rows]
+            both = logits[:, : len(CATEGORIES) + 1] / self._garment[seen]
+            garment = (1 - _softmax(both)[:, len(CATEGORIES)]).tolist()
+        turns = [0] * len(images)
+        if self._turns:
+            turns = logits[:, -QUARTERS:].argmax(axis=1).tolist()
+        rows = zip(categories.tolist(), garment, seen.tolist(), turns, strict=True)
+        return [
+            Scores(tuple(row), known, BACKGROUNDS[around], turned)
+            for row, known, around, turned in rows
+        ]
 
     def explain(self, image: Pixels, class_id: int) -> Explanation:
         """Where in an image, as `prepare` gives it, the evidence for a category lies.

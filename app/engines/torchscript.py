@@ -47,7 +47,7 @@ class TorchScriptEngine:
         if can_fuse:
             torch.jit.enable_onednn_fusion(self._is_fused)
         self._dtype = torch.float32 if precision == "float32" else torch.bfloat16
-        self._rejects = artifact.card.can_reject
+        self._rejects, self._turns = artifact.card.can_reject, artifact.card.can_turn
         try:
             # Frozen, and no more: torch.jit.optimize_for_inference has known wrong results.
             module = load_module(artifact.path, precision)
@@ -67,10 +67,13 @@ class TorchScriptEngine:
             backgrounds = self._module.backgrounds(batch)
             logits = self._module.logits(self._in_precision(batch))
             probabilities, garment = self._module.calibrate(logits, backgrounds)
-        rows = zip(probabilities.tolist(), garment.tolist(), backgrounds.tolist(), strict=True)
+            turns = [0] * len(batch)
+            if self._turns:
+                turns = self._module.turns(logits).tolist()
+        found = probabilities.tolist(), garment.tolist(), backgrounds.tolist(), turns
         return [
-            Scores(tuple(row), known if self._rejects else None, BACKGROUNDS[background])
-            for row, known, background in islice(rows, len(images))
+            Scores(tuple(row), known if self._rejects else None, BACKGROUNDS[background], turned)
+            for row, known, background, turned in islice(zip(*found, strict=True), len(images))
         ]
 
     def explain(self, image: Pixels, class_id: int) -> Explanation:

@@ -62,6 +62,8 @@ class Answer:
     """Of being one of the ten at all; None when the model cannot tell."""
     background: Background
     """What lies around the garment; the model's limits depend on it."""
+    rotation: int
+    """Degrees, clockwise, by which the photo was turned before it was answered."""
     likely_classes: tuple[int, ...]
     """The class ids that are likely enough, largest probability first; see `app.review`."""
     review_reasons: tuple[ReviewReason, ...]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from app.engines import Engine, Pixels, Scores
 from app.images import decode
@@ -64,6 +66,36 @@ def prepare(engine: Engine, max_pixels: int, photo: bytes, most_held: int | None
     return Prepared(engine.prepare(decoded.image), edge, is_blank(decoded.image))
 
 
+def run_upright(engine: Engine, images: list[Pixels], alone: bool = False) -> list[Scores]:
+    """What `engine` says of images, those that lie on a side or on their head turned before.
+
+    An image that it takes for a turned one is run once more, turned, and that answer is taken if it
+    then takes it for upright: some things look the same on their head.
+
+    Args:
+        engine: what runs them.
+        images: as its `run` takes them.
+        alone: see `app.engines.Engine.run`.
+
+    Returns:
+        Of each, with the quarter turns that it was turned by.
+    """
+    scores = engine.run(images, alone)
+    places = [place for place, each in enumerate(scores) if each.quarter_turns]
+    if places:
+        turned = [upright(images[place], scores[place].quarter_turns) for place in places]
+        for place, again in zip(places, engine.run(turned, alone), strict=True):
+            first = scores[place]
+            better, turns = (first, 0) if again.quarter_turns else (again, first.quarter_turns)
+            scores[place] = replace(better, quarter_turns=turns)
+    return scores
+
+
+def upright(image: Pixels, quarter_turns: int) -> Pixels:
+    """The image, turned clockwise."""
+    return np.rot90(image, -quarter_turns)
+
+
 def judge(
     engine: Engine, max_pixels: int, photos: Sequence[Photo], alone: bool = False
 ) -> list[Outcome]:
@@ -92,7 +124,7 @@ def judge(
             found.append((prepared, time.perf_counter() - started))
     started = time.perf_counter()
     decoded = [each[0].pixels for each in found if not isinstance(each, Exception)]
-    scores = iter(engine.run(decoded, alone) if decoded else [])
+    scores = iter(run_upright(engine, decoded, alone) if decoded else [])
     seconds = time.perf_counter() - started
     return [
         each

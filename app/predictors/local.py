@@ -22,7 +22,7 @@ from app.predictors import (
     PredictorError,
 )
 from app.predictors.crew import Crew
-from app.predictors.judging import SMALL_BYTES, Judged, Photo, Prepared, judge, prepare
+from app.predictors.judging import SMALL_BYTES, Judged, Photo, Prepared, judge, prepare, upright
 from app.predictors.messages import Job
 from app.review import likely_classes, review_reasons
 from app.settings import Settings
@@ -176,6 +176,7 @@ class LocalPredictor:
             probabilities=scores.probabilities,
             garment_probability=scores.garment_probability,
             background=scores.background,
+            rotation=90 * scores.quarter_turns,
             likely_classes=likely_classes(scores.probabilities, calibration),
             review_reasons=review_reasons(
                 scores.probabilities,
@@ -191,7 +192,9 @@ class LocalPredictor:
             inference_ms=1000 * judged.run_seconds,
         )
         if explain and prepared is not None:
-            return await self._explained(answer, prepared.pixels, end)
+            return await self._explained(
+                answer, upright(prepared.pixels, scores.quarter_turns), end
+            )
         return answer
 
     async def _decoded(self, photo: bytes, end: float) -> Prepared:

@@ -126,6 +126,7 @@ class SageMakerPredictor:
             probabilities=_by_class(said),
             garment_probability=said.garment_probability,
             background=said.background,
+            rotation=said.rotation,
             likely_classes=tuple(CATEGORIES.index(label) for label in said.labels),
             review_reasons=tuple(
                 reason for reason in REVIEW_REASONS if reason in reasons | prepared.reasons

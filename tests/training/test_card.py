@@ -6,7 +6,7 @@ from app.card import DataSource, ModelCard
 from tests.cards import make_card
 from tests.training.answers import sure
 from training.calibrate import Support
-from training.card import GUESS, Provenance, Recalibration, model_card
+from training.card import GUESS, NEVER_TURNS, Provenance, Recalibration, model_card
 from training.measurement.limits import Answers
 from training.measurement.metrics import figures
 from training.measurement.mistakes import top_confusions
@@ -18,9 +18,8 @@ def again(before: ModelCard, data: DataSource, **support: Support) -> ModelCard:
     """The card of an artifact that is calibrated once more, on so many images."""
     none: dict[Any, Support] = dict.fromkeys(before.calibration, Support(0, 0))
     told = Provenance("2.0.0", "resnet18", {}, "a command", before.sources)
-    return model_card(
-        told, 1, before.calibration, {}, none | support, Recalibration(before, [data])
-    )
+    once_more = Recalibration(before, [data])
+    return model_card(told, 1, before.calibration, {}, none | support, once_more, can_turn=True)
 
 
 def test_the_card_says_what_was_kept_and_names_the_data() -> None:
@@ -64,3 +63,12 @@ def test_the_card_names_the_confusions_that_the_report_names() -> None:
     ]
     named = top_confusions(measured.confusion_matrix, 3)
     assert [line.split(" is ")[0] for line in card.limitations[:3]] == [one.truth for one in named]
+
+
+def test_one_that_does_not_see_turned_photos_says_so() -> None:
+    told = Provenance("1.0.0", "vgg16", {}, "a command", [SHOP])
+    limits = make_card(0.5).calibration
+    support = dict.fromkeys(limits, Support(100, 100))
+    able, unable = (model_card(told, 1, limits, {}, support, can_turn=can) for can in (True, False))
+    assert (able.can_turn, unable.can_turn) == (True, False)
+    assert set(unable.limitations) - set(able.limitations) == {NEVER_TURNS}

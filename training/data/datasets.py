@@ -234,18 +234,29 @@ def to_tensor(data: bytes) -> Tensor:
     return torch.from_numpy(np.array(image)).permute(2, 0, 1)
 
 
-def load_split(path: Path, size: int = INPUT_SIZE, progress: bool = True) -> Split:
+def load_split(
+    path: Path, size: int = INPUT_SIZE, progress: bool = True, most: int | None = None
+) -> Split:
     """Read a split into memory, with threads and a progress bar.
+
+    Args:
+        path: of the folder or pack.
+        size: edge of the images, in pixels.
+        progress: whether to show a bar.
+        most: how many images to read, evenly spread over the split; None for all.
 
     Raises:
         DataError: nothing there, an unknown class, or an image that cannot be decoded.
     """
     folder = open_images(path)
     ids = class_ids(folder)
-    images = torch.empty((len(folder.files), 3, size, size), dtype=torch.uint8)
+    files = folder.files
+    if most is not None and len(files) > most:
+        files = [files[place * len(files) // most] for place in range(most)]
+    images = torch.empty((len(files), 3, size, size), dtype=torch.uint8)
 
     def load(index: int) -> None:
-        file = folder.files[index]
+        file = files[index]
         try:
             images[index] = letterbox(to_tensor(folder.read(file)), size)
         except ServiceError as error:
@@ -253,7 +264,7 @@ def load_split(path: Path, size: int = INPUT_SIZE, progress: bool = True) -> Spl
                 f"{path}: {file.name}: {error} `python -m training prepare` leaves such files out"
             ) from error
 
-    indices = range(len(folder.files))
+    indices = range(len(files))
     with ThreadPoolExecutor(max_workers=4) as pool:
         for _ in tqdm(
             pool.map(load, indices),
@@ -263,5 +274,5 @@ def load_split(path: Path, size: int = INPUT_SIZE, progress: bool = True) -> Spl
             disable=None if progress else True,
         ):
             pass
-    labels = torch.tensor([ids[file.folder] for file in folder.files])
-    return Split(images, labels, [file.name for file in folder.files])
+    labels = torch.tensor([ids[file.folder] for file in files])
+    return Split(images, labels, [file.name for file in files])

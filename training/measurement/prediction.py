@@ -13,6 +13,7 @@ from tqdm import tqdm
 from app.artifact import Precision, load_module
 from training.measurement.limits import Answers
 from training.networks import normalise
+from training.orientation import upright_logits
 
 
 @dataclass(frozen=True)
@@ -24,19 +25,31 @@ class Predictions:
 
 
 def predict(path: Path, images: Tensor, precision: Precision, batch_size: int) -> Predictions:
-    """What the artifact at `path` answers to uint8 `[N, 3, S, S]` images, with a progress bar."""
+    """What the artifact at `path` answers to uint8 `[N, 3, S, S]` images, with a progress bar.
+
+    Those that it takes for turned ones are turned before, as serving does it.
+    """
     module = load_module(path, precision)
     dtype = torch.float32 if precision == "float32" else torch.bfloat16
+    can_turn = hasattr(module, "turns")  # artifacts made before cannot
     probabilities, garment, backgrounds = [], [], []
+
+    def run(pixels: Tensor) -> Tensor:
+        logits: Tensor = module.logits(normalise(pixels).to(dtype))
+        return logits
+
     start = time.perf_counter()
     with (
         torch.inference_mode(),
         tqdm(total=len(images), desc=f"predicting, {precision}", unit="img", disable=None) as bar,
     ):
         for pixels in images.split(batch_size):
-            batch = normalise(pixels)
-            seen = module.backgrounds(batch)  # in float32: a border in bfloat16 is another colour
-            answer = module.calibrate(module.logits(batch.to(dtype)), seen)
+            # In float32: a border in bfloat16 is another colour.
+            seen = module.backgrounds(normalise(pixels))
+            logits = run(pixels)
+            if can_turn:
+                logits = upright_logits(module, pixels, logits, run)
+            answer = module.calibrate(logits, seen)
             probabilities.append(answer[0])
             garment.append(answer[1])
             backgrounds.append(seen)

@@ -1,0 +1,124 @@
+"""Photos that lie on a side or on their head are answered as if they were upright."""
+
+from __future__ import annotations
+
+import base64
+import io
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from app.artifact import GOLDEN_TOLERANCE, Artifact
+from app.card import CATEGORIES
+from app.cpu import is_fast_at_int8
+from app.engines import Engine, Pixels, Scores
+from app.engines.openvino import OpenVINOEngine
+from app.engines.torchscript import TorchScriptEngine
+from app.predictors.judging import run_upright
+from tests.app.conftest import encode, running, settings
+from tests.turning_model import save_turning_model, shaded
+
+ENGINES = [(TorchScriptEngine, "float32"), (OpenVINOEngine, "float32"), (OpenVINOEngine, "int8")]
+
+
+@pytest.fixture(scope="module")
+def turning(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+    return save_turning_model(tmp_path_factory.mktemp("turning") / "model.pt")
+
+
+def photo(seed: int = 7, quarter_turns: int = 0) -> Image.Image:
+    """An upright one, lying so that it would have to be turned clockwise by as much."""
+    upright = shaded(1, seed)[0].permute(1, 2, 0).numpy()
+    return Image.fromarray(np.rot90(upright, quarter_turns))
+
+
+@pytest.mark.parametrize(("kind", "precision"), ENGINES)
+def test_each_engine_tells_which_way_up(turning: Artifact, kind: Any, precision: str) -> None:
+    if precision == "int8" and not is_fast_at_int8():
+        pytest.skip("this processor has no instructions for int8")
+    engine: Engine = kind(turning, precision, 1)
+    ways = [0, 1, 2, 3, 2, 0]
+    images = [engine.prepare(photo(place, way)) for place, way in enumerate(ways)]
+    assert [each.quarter_turns for each in engine.run(images)] == ways
+    upright = engine.run([engine.prepare(photo(place)) for place in range(len(ways))])
+    for found, known in zip(run_upright(engine, images), upright, strict=True):
+        assert found.probabilities == pytest.approx(known.probabilities, abs=GOLDEN_TOLERANCE)
+    assert [each.quarter_turns for each in run_upright(engine, images)] == ways
+
+
+class Told:
+    """An engine that is told how images lie, at its first run and its second.
+
+    Image n has n at one end and n + 5 at the other; its class is what is at the first.
+    """
+
+    def __init__(self, *ways: list[int]) -> None:
+        self._ways = ways
+        self.runs: list[tuple[int, bool]] = []
+
+    def run(self, images: list[Pixels], alone: bool = False) -> list[Scores]:
+        ways = self._ways[len(self.runs)]
+        self.runs.append((len(images), alone))
+        first = [int(image.flat[0]) for image in images]
+        return [
+            Scores(tuple(float(place == end) for place in range(10)), 1.0, "white", ways[end % 5])
+            for end in first
+        ]
+
+
+def two_ended(number: int) -> Pixels:
+    return np.array([[[number] * 3, [number + 5] * 3]], np.uint8)
+
+
+def test_only_what_lies_is_run_again_and_only_what_then_stands_is_taken() -> None:
+    engine: Any = Told([0, 2, 2, 0], [9, 0, 3, 9])
+    found = run_upright(engine, [two_ended(number) for number in range(4)], alone=True)
+    assert engine.runs == [(4, True), (2, True)]
+    assert [each.quarter_turns for each in found] == [0, 2, 0, 0]
+    assert [each.probabilities.index(1.0) for each in found] == [0, 6, 2, 3]
+
+
+def test_upright_images_are_run_once() -> None:
+    engine: Any = Told([0, 0])
+    assert len(run_upright(engine, [two_ended(0), two_ended(1)])) == 2
+    assert engine.runs == [(2, False)]
+
+
+@pytest.mark.parametrize("engine", ["torchscript", "openvino"])
+def test_over_http_it_is_answered_and_explained_upright(turning: Artifact, engine: str) -> None:
+    with running(settings(model=str(turning.path), engine=engine)) as server:
+
+        def answered(quarter_turns: int) -> dict[str, Any]:
+            data = encode(photo(9, quarter_turns), "PNG")
+            response = server.client.post("/predict?explain=true", content=data)
+            assert response.status_code == 200
+            answer: dict[str, Any] = response.json()
+            return answer
+
+        upright = answered(0)
+        assert upright["rotation"] == 0
+        for quarters in (1, 2, 3):
+            turned = answered(quarters)
+            assert turned["rotation"] == 90 * quarters
+            assert turned["label"] == upright["label"]
+            assert turned["confidence"] == pytest.approx(upright["confidence"], abs=0.01)
+            ours, theirs = (_input(answer).astype(int) for answer in (turned, upright))
+            assert np.abs(ours - theirs).max() <= 1
+            assert turned["explanation"]["label"] == upright["label"]
+        files = [("files", ("a.png", encode(photo(9, way), "PNG"))) for way in (3, 0)]
+        items = server.client.post("/predict/batch", files=files).json()["items"]
+        assert [item["prediction"]["rotation"] for item in items] == [270, 0]
+
+
+def test_a_model_that_cannot_tell_turns_nothing(client: Any) -> None:
+    for quarters in range(4):
+        answer = client.post("/predict", content=encode(photo(1, quarters), "PNG")).json()
+        assert answer["rotation"] == 0
+        assert answer["label"] in CATEGORIES
+
+
+def _input(answer: dict[str, Any]) -> Pixels:
+    content = answer["explanation"]["input"].partition(",")[2]
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(content))).convert("RGB"))
