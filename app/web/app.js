@@ -1,4 +1,4 @@
-// The page: photos come in (intake.js), are sent to the service (service.js), each gets a card
+// The page: photos come in (intake.js), are sent to the service (lanes.js), each gets a card
 // (card.js) on which a person can say what it shows (choices.js, keys.js, labels.js), some of them
 // are listed (view.js, list.js), and the table of all answers can be downloaded (table.js).
 
@@ -6,14 +6,14 @@ import { Card } from "./card.js";
 import { watchIntake } from "./intake.js";
 import { watchKeys } from "./keys.js";
 import { Labels } from "./labels.js";
+import { Lanes } from "./lanes.js";
 import { guard, mayClear, release } from "./leave.js";
 import { CardList } from "./list.js";
 import { identity, recall } from "./remember.js";
-import { canBeRetried, classify, readModel, tookTooLong, UNUSABLE } from "./service.js";
+import { canBeRetried, classify, readModel } from "./service.js";
 import { csv } from "./table.js";
 import { KINDS, View } from "./view.js";
 
-const IN_FLIGHT = 4; // photos with the service at the same time
 const $ = (id) => document.getElementById(id);
 
 /**
@@ -21,15 +21,12 @@ const $ = (id) => document.getElementById(id);
  * `truth` is what a person says that it shows, or null; `card` is there once it was in the list.
  */
 let photos = [];
-let waiting = [];
-let lanes = 0;
-let most = IN_FLIGHT; // lanes that there may be: one once an upload has taken too long
-let run = new AbortController(); // aborted by "Clear"
 let frame = 0; // the one that is asked for to show the counts in
 
 watchIntake($, add);
 const view = new View();
 const list = new CardList($("cards"), $("more"), refresh);
+const lanes = new Lanes(settled);
 const labels = new Labels($, {
   changed: labelled,
   bringBack: (photo, here) => view.bringBack(photo, here),
@@ -97,44 +94,9 @@ function send(some) {
     photo.card?.show();
   }
   $("status").textContent = "";
-  waiting.push(...some);
-  while (lanes < most && waiting.length) work(run.signal);
+  lanes.send(some);
   guard(some);
   refresh();
-}
-
-/**
- * One lane: takes photos until none waits, or there are too many lanes. A failed photo never stops
- * the others.
- */
-async function work(signal) {
-  lanes += 1;
-  let photo;
-  while (!signal.aborted && lanes <= most && (photo = waiting.shift())) {
-    const { name, file } = photo;
-    const shared = most > 1;
-    photo.state = "sending";
-    photo.card?.show();
-    try {
-      const answer = await classify(file, name, signal, (text) => photo.card?.note(text));
-      if (signal.aborted) return; // cleared: its cards are gone and the lanes counted anew
-      if (tookTooLong(answer.problem)) most = 1; // each then has the whole line
-      if (shared && tookTooLong(answer.problem)) putBack(photo);
-      else settle(photo, answer);
-    } catch (error) {
-      console.warn(error);
-      settle(photo, { prediction: null, problem: UNUSABLE });
-    }
-    refreshSoon();
-  }
-  if (!signal.aborted) lanes -= 1;
-}
-
-/** It is the next one that is sent. */
-function putBack(photo) {
-  photo.state = "waiting";
-  photo.card?.show();
-  waiting.unshift(photo);
 }
 
 /** An answer that no card can show is none, whether the photo is listed or not. */
@@ -142,6 +104,11 @@ function settle(photo, answer) {
   Object.assign(photo, answer);
   photo.state = stateOf(photo);
   (photo.card ?? newCard(photo)).show();
+}
+
+function settled(photo, answer) {
+  settle(photo, answer);
+  refreshSoon();
 }
 
 function photoOf(card) {
@@ -165,7 +132,7 @@ function reveal(photo) {
 
 /** The photo is sent again: it takes the service much longer, so it is not done for each. */
 function explain({ file, name }, note) {
-  return classify(file, name, run.signal, note, "?explain=true");
+  return classify(file, name, lanes.signal, note, "?explain=true");
 }
 
 function stateOf({ prediction, truth }) {
@@ -236,14 +203,10 @@ function refresh() {
 function clear() {
   const checked = photos.filter(KINDS.checked);
   if (!mayClear(checked.length)) return;
-  run.abort();
-  run = new AbortController();
+  lanes.stop();
   release(photos);
   labels.forget(checked);
   photos = [];
-  waiting = [];
-  lanes = 0;
-  most = IN_FLIGHT;
   $("find").value = "";
   $("already").hidden = true;
   $("status").textContent = "";
