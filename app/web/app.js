@@ -10,15 +10,17 @@ import { Lanes } from "./lanes.js";
 import { guard, mayClear, release } from "./leave.js";
 import { CardList } from "./list.js";
 import { identity, recall } from "./remember.js";
-import { canBeRetried, classify, readModel } from "./service.js";
+import { canBeRetried, readModel } from "./service.js";
 import { csv } from "./table.js";
+import { upload } from "./upload.js";
 import { KINDS, View } from "./view.js";
 
 const $ = (id) => document.getElementById(id);
 
 /**
- * One per photo, oldest first: {name, file, state, prediction, problem, roundTrip, truth, card};
- * `truth` is what a person says that it shows, or null; `card` is there once it was in the list.
+ * One per photo, oldest first: {name, file, state, prediction, problem, roundTrip, sent, truth,
+ * card}; `truth` is what a person says that it shows, or null; `card` is there once it was in the
+ * list.
  */
 let photos = [];
 let frame = 0; // the one that is asked for to show the counts in
@@ -132,7 +134,7 @@ function reveal(photo) {
 
 /** The photo is sent again: it takes the service much longer, so it is not done for each. */
 function explain({ file, name }, note) {
-  return classify(file, name, lanes.signal, note, "?explain=true");
+  return upload(file, name, lanes.signal, note, "?explain=true");
 }
 
 function stateOf({ prediction, truth }) {

@@ -109,7 +109,7 @@ function compared({ prediction, truth }) {
 }
 
 function answer(photo, judge, details, whyPart) {
-  const { prediction, roundTrip, truth } = photo;
+  const { prediction, truth } = photo;
   const { needs_review, timings_ms } = prediction;
   const parts = [];
   if (needs_review && !truth) {
@@ -120,20 +120,21 @@ function answer(photo, judge, details, whyPart) {
   time.title = "From the request's first byte to the answer, in the service";
   const summary = make("summary", "", make("span", "", "All ten, and details"), time);
   const { first, rest } = choices(photo, judge, TOP);
-  details.append(summary, rest, ...more(prediction, roundTrip));
+  details.append(summary, rest, ...more(photo));
   const set = make("p", "quiet", likely(prediction));
   set.title = "Holds the right category for 95 % of photos like those that the model was " +
     "calibrated on";
   return [...parts, first, set, details, whyPart];
 }
 
-function more(prediction, roundTrip) {
+function more({ prediction, roundTrip, sent }) {
   const { garment_probability, background, timings_ms, request_id } = prediction;
   const facts = [["Background", background], ["There and back", milliseconds(roundTrip)]];
   for (const [phase, value] of Object.entries(timings_ms)) {
     if (value === null) continue; // an explanation that was not asked for
     facts.push([phase[0].toUpperCase() + phase.slice(1), milliseconds(value)]);
   }
+  if (sent) facts.push(["Too large, so sent as", sent]);
   if (garment_probability !== null) {
     facts.unshift(["One of these garments at all", percent(garment_probability)]);
   }

@@ -1,6 +1,7 @@
 // Sends the photos that wait to the service, a few at a time.
 
-import { classify, tookTooLong, UNUSABLE } from "./service.js";
+import { tookTooLong, UNUSABLE } from "./service.js";
+import { upload } from "./upload.js";
 
 const IN_FLIGHT = 4; // photos with the service at the same time
 
@@ -48,7 +49,7 @@ export class Lanes {
       photo.state = "sending";
       photo.card?.show();
       try {
-        const answer = await classify(file, name, signal, (text) => photo.card?.note(text));
+        const answer = await upload(file, name, signal, (text) => photo.card?.note(text));
         if (signal.aborted) return; // the lanes are counted anew
         const slow = tookTooLong(answer.problem);
         if (slow) this.#most = 1; // each then has the whole line

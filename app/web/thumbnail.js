@@ -1,6 +1,7 @@
 // Small pictures of photos, a few at a time: a photo of 12 megapixels is 48 MB while it is drawn.
 
 import { make } from "./parts.js";
+import { drawn } from "./picture.js";
 
 const EDGE = 256; // pixels, longest
 const AT_ONCE = 4;
@@ -21,18 +22,8 @@ async function work() {
 }
 
 async function draw({ file, element }) {
-  const bitmap = await createImageBitmap(file).catch(() => null);
-  if (!bitmap) return; // such as TIFF, which Chromium cannot show
-  const scale = Math.min(1, EDGE / Math.max(bitmap.width, bitmap.height));
-  const canvas = make("canvas");
-  canvas.width = Math.max(1, Math.round(bitmap.width * scale));
-  canvas.height = Math.max(1, Math.round(bitmap.height * scale));
-  const context = canvas.getContext("2d");
-  context.fillStyle = "white"; // JPEG is not transparent; the service takes white, too
-  context.fillRect(0, 0, canvas.width, canvas.height);
-  context.imageSmoothingQuality = "high";
-  context.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
-  bitmap.close();
+  const canvas = await drawn(file, (...edges) => Math.min(1, EDGE / Math.max(...edges)));
+  if (!canvas) return;
   // A canvas would keep its pixels: gigabytes with ten thousand photos.
   const image = make("img");
   image.alt = "";
