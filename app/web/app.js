@@ -3,6 +3,7 @@
 // are listed (view.js, list.js), and the table of all answers can be downloaded (table.js).
 
 import { Card } from "./card.js";
+import { Counts } from "./counts.js";
 import { watchIntake } from "./intake.js";
 import { watchKeys } from "./keys.js";
 import { Labels } from "./labels.js";
@@ -13,7 +14,7 @@ import { identity, recall } from "./remember.js";
 import { canBeRetried, readModel } from "./service.js";
 import { csv } from "./table.js";
 import { upload } from "./upload.js";
-import { KINDS, View } from "./view.js";
+import { isReady, KINDS, View } from "./view.js";
 
 const $ = (id) => document.getElementById(id);
 
@@ -29,6 +30,7 @@ watchIntake($, add);
 const view = new View();
 const list = new CardList($("cards"), $("more"), refresh);
 const lanes = new Lanes(settled);
+const counts = new Counts($);
 const labels = new Labels($, {
   changed: labelled,
   bringBack: (photo, here) => view.bringBack(photo, here),
@@ -37,6 +39,11 @@ const labels = new Labels($, {
   beside: filterChosen,
 });
 watchKeys($("results"), photoOf, labels);
+$("undo").addEventListener("click", () => {
+  if (labels.takeBack()) return;
+  listAll(); // who presses it wants to see it
+  labels.takeBack();
+});
 $("download").addEventListener("click", download);
 $("clear").addEventListener("click", clear);
 $("retry").addEventListener("click", () => send(photos.filter(isRetriable)));
@@ -62,9 +69,8 @@ function add(files) {
     } else if (same.state === "failed") again.push(Object.assign(same, { file }));
   }
   const already = files.length - added.length - again.length;
-  $("already").hidden = !already;
-  $("already").textContent = already === 1 ? "1 photo was here already."
-    : `${already} photos were here already.`;
+  $("already").textContent = ["", "1 photo was here already."][already]
+    ?? `${already} photos were here already.`;
   if (!added.length && !again.length) return;
   if (view.hides(added)) listAll();
   photos.push(...added);
@@ -95,7 +101,7 @@ function send(some) {
     Object.assign(photo, { state: "waiting", prediction: null, problem: null });
     photo.card?.show();
   }
-  $("status").textContent = "";
+  counts.begin(some);
   lanes.send(some);
   guard(some);
   refresh();
@@ -143,10 +149,6 @@ function stateOf({ prediction, truth }) {
   return prediction.needs_review ? "review" : "done";
 }
 
-function isReady({ prediction, problem }) {
-  return Boolean(prediction || problem);
-}
-
 /** What takes the focus of a card that is gone, too. */
 function filterChosen() {
   return $("filter").querySelector(":checked");
@@ -177,29 +179,15 @@ function refreshSoon() {
 }
 
 function refresh() {
-  const count = (is) => photos.filter(is).length;
-  const [review, checked, failed] = [KINDS.review, KINDS.checked, KINDS.failed].map(count);
-  const ready = count(isReady);
   $("results").hidden = photos.length === 0;
-  $("count").textContent = `${ready} of ${photos.length} photos`;
-  $("progress").max = Math.max(photos.length, 1);
-  $("progress").value = ready;
-  $("count-all").textContent = photos.length;
-  $("count-review").textContent = review;
-  $("count-checked").textContent = checked;
-  $("count-failed").textContent = failed;
+  counts.show(photos);
   const focused = document.activeElement === $("retry");
   $("retry").hidden = !photos.some(isRetriable);
   if (focused && $("retry").hidden) $("choose").focus();
-  $("download").disabled = ready === 0;
+  $("download").disabled = !photos.some(isReady);
   const some = view.shown();
   $("nothing").hidden = some.length > 0;
   if (list.draw(some, cardOf)) filterChosen().focus({ preventScroll: true });
-  if (photos.length && ready === photos.length && !$("status").textContent) {
-    // Read out once, at the end.
-    $("status").textContent =
-      `${ready - failed} of ${ready} photos answered, ${review} to look at, ${failed} failed.`;
-  }
 }
 
 function clear() {
@@ -210,8 +198,8 @@ function clear() {
   labels.forget(checked);
   photos = [];
   $("find").value = "";
-  $("already").hidden = true;
-  $("status").textContent = "";
+  $("already").textContent = "";
+  counts.clear();
   view.clear();
   filter();
   $("choose").focus();

@@ -9,6 +9,8 @@ import { likely, milliseconds, percent, reasons } from "./words.js";
 const TOP = 3; // bars that are always shown
 const WAITING = { waiting: "Waiting", sending: "Looking…" };
 
+let cards = 0;
+
 export class Card {
   #photo;
   #actions;
@@ -34,6 +36,8 @@ export class Card {
     this.#thumbnail.setAttribute("aria-hidden", "true");
     this.element = make("li", "card", this.#thumbnail, this.#head, this.#body);
     this.element.tabIndex = -1; // takes the focus of a button that goes
+    this.#head.id = `head-${cards += 1}`;
+    this.element.setAttribute("aria-labelledby", this.#head.id);
   }
 
   /** Draw the photo's state. */

@@ -1,7 +1,10 @@
 // What a person says of the photos, kept in this browser, and taken back.
 
+import { inWords } from "./choices.js";
 import { guard } from "./leave.js";
 import { remember } from "./remember.js";
+
+const UNKEPT = ". This browser does not keep them: download the table before you close the page";
 
 export class Labels {
   #given = []; // {photo, before}: what was said of it before; the latest last
@@ -37,14 +40,15 @@ export class Labels {
   /**
    * Take back what was said last, or of this photo, if somebody has gone back to it.
    * @param {object} [photo]
+   * @returns {boolean} false: it would be out of sight
    */
   takeBack(photo) {
     if (photo?.truth && photo !== this.#arrived) {
       this.#given = this.#given.filter((one) => one.photo !== photo);
       this.#change(photo, null, false);
-      return;
+      return true;
     }
-    if (!this.#given.length) return;
+    if (!this.#given.length) return true;
     const { photo: last, before } = this.#given.at(-1);
     const { truth } = last;
     this.#list.bringBack(last, photo);
@@ -52,11 +56,14 @@ export class Labels {
     const card = this.#list.reveal(last);
     if (!card) {
       this.#set(last, truth); // nothing is taken back out of sight
-      return;
+      return false;
     }
     this.#given.pop();
     this.#arrived = null;
+    this.#tell();
+    this.#say(last);
     card.focus();
+    return true;
   }
 
   /** They go, and what the browser has kept of them. */
@@ -72,6 +79,7 @@ export class Labels {
     const next = element.nextElementSibling;
     const nearest = next ?? element.previousElementSibling;
     if (photo.truth !== truth) this.#set(photo, truth);
+    this.#say(photo);
     if (element.isConnected && !onward) return;
     // After the last one a further key is for none.
     const target = element.isConnected ? next : nearest;
@@ -90,7 +98,18 @@ export class Labels {
   }
 
   #tell() {
+    this.#$("undo").disabled = !this.#given.length;
     this.#$("kept").hidden = this.#unkept.size > 0;
-    this.#$("unkept").hidden = this.#unkept.size === 0;
+    const warning = this.#unkept.size ? UNKEPT : "";
+    const said = this.#$("unkept");
+    if (said.textContent !== warning) said.textContent = warning; // read out once
+  }
+
+  /** To those who do not see it. */
+  #say({ name, truth }) {
+    const [checked, review] = ["checked", "review"].map((kind) => (
+      this.#$(`count-${kind}`).textContent));
+    this.#$("said").textContent = `${name}: ${truth ? inWords(truth) : "label taken back"}. ` +
+      `${checked} checked, ${review} to look at.`;
   }
 }

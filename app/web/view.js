@@ -9,6 +9,11 @@ export const KINDS = {
   failed: ({ state }) => state === "failed",
 };
 
+/** Whether it has its answer, or a problem instead. */
+export function isReady({ prediction, problem }) {
+  return Boolean(prediction || problem);
+}
+
 /** macOS writes the letters and the accents of a name apart. */
 const plain = (text) => text.normalize().toLowerCase();
 

@@ -220,6 +220,33 @@ def test_the_last_key_is_what_is_taken_back(
     assert _labels(page) == {"a.png": "Dress", "b.png": "", "c.png": "Trouser"}
 
 
+def test_labels_are_taken_back_with_the_button(
+    grey_service: str, open_page: OpenPage, tmp_path: Path
+) -> None:
+    page = open_page(grey_service)
+    files = [_grey(tmp_path, f"{name}.png", 4) for name in "abc"]
+    _answered(page, files)
+    button = page.get_by_role("button", name="Take back")
+    expect(button).to_be_disabled()
+    _choose(_card(page, "a.png"), "Dress")
+    _choose(_card(page, "a.png"), "Coat")
+    _show(page, "To look at")
+    _choose(_card(page, "b.png"), "Coat")
+    button.click()
+    expect(_card(page, "b.png")).to_be_focused()  # it is back in the list
+    assert _counts(page) == ["2", "1", "0"]
+    page.get_by_role("searchbox").fill("c")
+    button.press("Enter")  # what hides it gives way
+    expect(page.get_by_role("searchbox")).to_have_value("")
+    expect(_card(page, "a.png")).to_be_focused()
+    expect(_card(page, "a.png").locator(".label")).to_have_text("Dress")
+    button.click()
+    assert _counts(page) == ["3", "0", "0"]
+    expect(button).to_be_disabled()
+    _answered_again(page, files)
+    assert _counts(page) == ["3", "0", "0"]
+
+
 def test_second_click_of_a_double_click_is_not_for_the_next_photo(
     grey_service: str, open_page: OpenPage, tmp_path: Path
 ) -> None:
