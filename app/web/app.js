@@ -10,7 +10,8 @@ import { Labels } from "./labels.js";
 import { Lanes } from "./lanes.js";
 import { guard, mayClear, release } from "./leave.js";
 import { CardList } from "./list.js";
-import { identity, recall } from "./remember.js";
+import { recall, watchOtherTabs } from "./remember.js";
+import { ByFile, identity } from "./same.js";
 import { canBeRetried, readModel } from "./service.js";
 import { csv } from "./table.js";
 import { upload } from "./upload.js";
@@ -20,10 +21,11 @@ const $ = (id) => document.getElementById(id);
 
 /**
  * One per photo, oldest first: {name, file, state, prediction, problem, roundTrip, sent, truth,
- * card}; `truth` is what a person says that it shows, or null; `card` is there once it was in the
- * list.
+ * keptAs, card}; `truth` is what a person says that it shows, or null, and `keptAs` whose it is in
+ * the browser's storage; `card` is there once it was in the list.
  */
 let photos = [];
+let here = new ByFile(); // the same
 let frame = 0; // the one that is asked for to show the counts in
 
 watchIntake($, add);
@@ -38,6 +40,7 @@ const labels = new Labels($, {
   photoOf,
   beside: filterChosen,
 });
+watchOtherTabs(follow);
 watchKeys($("results"), photoOf, labels);
 $("undo").addEventListener("click", () => {
   if (labels.takeBack()) return;
@@ -56,7 +59,6 @@ showModel();
  * @param {{name: string, file: File | null}[]} files
  */
 function add(files) {
-  const here = new Map(photos.map((photo) => [identity(photo), photo]));
   const added = [];
   const again = [];
   for (const { name, file } of files) {
@@ -64,18 +66,27 @@ function add(files) {
     const own = identity(photo);
     const same = own && here.get(own);
     if (!same) {
-      added.push(Object.assign(photo, { truth: recall(photo) }));
-      here.set(own, photo);
+      added.push(photo);
+      if (own) here.set(own, photo);
     } else if (same.state === "failed") again.push(Object.assign(same, { file }));
   }
   const already = files.length - added.length - again.length;
   $("already").textContent = ["", "1 photo was here already."][already]
     ?? `${already} photos were here already.`;
   if (!added.length && !again.length) return;
+  const kept = recall();
+  for (const photo of added) Object.assign(photo, whatIsKept(photo, kept));
   if (view.hides(added)) listAll();
   photos.push(...added);
   view.add(added);
   send([...added, ...again]);
+}
+
+/** It is said of no other photo that is here. */
+function whatIsKept(photo, kept) {
+  const own = identity(photo);
+  const found = own && kept.get(own);
+  return found && here.get(found.keptAs) === photo ? found : { keptAs: own, truth: null };
 }
 
 function newCard(photo) {
@@ -124,9 +135,23 @@ function photoOf(card) {
 }
 
 function labelled(photo) {
+  draw(photo);
+  refresh();
+}
+
+/** Another tab has changed what is said of a photo, which may be here as well. */
+function follow(keptAs, truth) {
+  const photo = here.get(keptAs);
+  if (!photo || photo.truth === truth) return;
+  labels.follow(photo, keptAs, truth);
+  draw(photo);
+  refreshSoon();
+}
+
+/** Once what is said of it has changed. */
+function draw(photo) {
   if (isReady(photo)) settle(photo, {});
   else photo.card?.show();
-  refresh();
 }
 
 /** The card of a photo that the filter leaves, and null of another. */
@@ -197,6 +222,7 @@ function clear() {
   release(photos);
   labels.forget(checked);
   photos = [];
+  here = new ByFile();
   $("find").value = "";
   $("already").textContent = "";
   counts.clear();

@@ -66,6 +66,15 @@ export class Labels {
     return true;
   }
 
+  /** Another tab has said it, and has taken over what this one would take back of it. */
+  follow(photo, keptAs, truth) {
+    Object.assign(photo, { keptAs, truth });
+    this.#given = this.#given.filter((one) => one.photo !== photo);
+    this.#unkept.delete(photo);
+    this.#tell();
+    guard([photo]);
+  }
+
   /** They go, and what the browser has kept of them. */
   forget(photos) {
     for (const photo of photos) remember({ ...photo, truth: null });
