@@ -13,6 +13,7 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute
 
+from app.examples import add_examples
 from app.lingering import LingeringMiddleware
 from app.middleware import RequestMiddleware
 from app.problems import add_problem_handlers
@@ -77,12 +78,14 @@ def _answer_head(app: FastAPI) -> None:
     documented = list(app.routes)
 
     def openapi() -> dict[str, Any]:
-        app.openapi_schema = app.openapi_schema or get_openapi(
-            title=app.title,
-            version=app.version,
-            description=app.description,
-            routes=documented,
-        )
+        if app.openapi_schema is None:
+            app.openapi_schema = get_openapi(
+                title=app.title,
+                version=app.version,
+                description=app.description,
+                routes=documented,
+            )
+            add_examples(app.openapi_schema)
         return app.openapi_schema
 
     app.router.routes[:] = map(_with_head, documented)

@@ -20,7 +20,7 @@ from app.errors import (
 from app.schemas import Problem
 
 MEDIA_TYPE = "application/problem+json"
-_EXAMPLE_ID = "6f1c0a9d3b7e4c58a2d1e0f49b8c7a65"
+EXAMPLE_ID = "6f1c0a9d3b7e4c58a2d1e0f49b8c7a65"
 
 
 def problem(error: ServiceError, request_id: str) -> Problem:
@@ -67,7 +67,7 @@ def problem_responses(*errors: type[ServiceError]) -> dict[int | str, dict[str, 
 
 def _example(error: type[ServiceError]) -> dict[str, Any]:
     meaning = " ".join((error.__doc__ or "").split())
-    return problem(error(meaning), _EXAMPLE_ID).model_dump()
+    return problem(error(meaning), EXAMPLE_ID).model_dump()
 
 
 def add_problem_handlers(app: FastAPI) -> None:
