@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from dataclasses import dataclass
 from email.message import Message
 
@@ -57,7 +57,7 @@ async def read_uploads(
         Overloaded: there is no room for it.
         UploadTimeout: it takes longer than `seconds`.
         MalformedMultipart: it is not the multipart/form-data that it says it is.
-        MissingFile: no file in any of `fields`.
+        MissingFile: no file in any of `fields`, or one in another.
         TooManyImages: more than `MAX_PARTS` in a form.
         ClientDisconnect: the client left.
     """
@@ -95,11 +95,43 @@ async def _bounded(request: Request, room: Received, max_bytes: int) -> AsyncGen
 
 
 def _from_form(body: bytes, content_type: str, fields: Sequence[str]) -> list[Upload]:
-    """The files in a form's `fields`. Nothing is written to a disk, however large it is."""
+    """The files in a form's `fields`."""
     found: list[Upload] = []
-    others: set[str] = set()
-    text = empty = False
-    parts = 0
+    elsewhere: set[str] = set()
+    texts: set[str] = set()
+    empty: set[str] = set()
+    for part, content in _parts(body, content_type):
+        field, filename = _text(part.name or ""), _filename(part)
+        if not (content or filename):  # no file was chosen, as Swagger UI or a browser says it
+            empty.add(field)
+        elif filename is None and not _is_photo(part):
+            texts.add(field)
+        elif field in fields:
+            found.append(Upload(filename, content))
+        else:
+            elsewhere.add(field)
+    name = fields[0]
+    curl = f"with curl: -F {name}=@photo.jpg"
+    if elsewhere:
+        raise MissingFile(
+            f"Files are read from the field `{name}`, and some came in {_listed(elsewhere)}; {curl}"
+        )
+    if texts.intersection(fields):
+        raise MissingFile(f"The field `{name}` holds text, not a file; {curl}")
+    if found:
+        return found
+    if empty.intersection(fields):
+        raise MissingFile(f"No file was chosen for the field `{name}`; {curl}")
+    others = texts | empty
+    raise MissingFile(
+        f"The form has no file in the field `{name}`"
+        + (f", only {_listed(others)}." if others else "; it is empty.")
+    )
+
+
+def _parts(body: bytes, content_type: str) -> Iterator[tuple[MultipartSegment, bytes]]:
+    """A form's parts and what they hold. Nothing is written to a disk, however large it is."""
+    count = 0
     try:
         boundary = parse_options_header(content_type)[1].get("boundary", "")
         # As Latin-1 every header can be read, also one of a client that knows no UTF-8.
@@ -108,39 +140,29 @@ def _from_form(body: bytes, content_type: str, fields: Sequence[str]) -> list[Up
             for event in parser.parse(body):
                 if isinstance(event, MultipartSegment):
                     part, chunks = event, []
-                    parts += 1
-                    if parts > MAX_PARTS:
+                    count += 1
+                    if count > MAX_PARTS:
                         raise TooManyImages(f"The form has more than {MAX_PARTS:,} parts.")
                 elif event:
                     chunks.append(event)
-                elif part.name not in fields:
-                    others.add(_text(part.name or ""))
-                elif (filename := _filename(part)) is None:
-                    text, empty = text or bool(chunks), empty or not chunks
                 else:
-                    found.append(Upload(filename, b"".join(chunks)))
+                    yield part, b"".join(chunks)
     except MultipartError as error:
         raise MalformedMultipart(f"This is no whole form: {error.args[0]}.") from error
-    name = fields[0]
-    if text:
-        raise MissingFile(
-            f"The field `{name}` holds text, not a file; with curl: -F {name}=@photo.jpg"
-        )
-    if found:  # a form's row in which no file was chosen comes as no text
-        return found
-    if empty:
-        raise MissingFile(
-            f"No file was chosen for the field `{name}`; with curl: -F {name}=@photo.jpg"
-        )
-    listed = ", ".join(f"`{other}`" for other in sorted(others))
-    raise MissingFile(
-        f"The form has no file in the field `{name}`"
-        + (f", only {listed}." if others else "; it is empty.")
-    )
+
+
+def _is_photo(part: MultipartSegment) -> bool:
+    """Whether a part is one by its type: RFC 7578 asks for a file's name, and does without."""
+    kind = part.content_type or ""
+    return kind.startswith("image/") or kind == "application/octet-stream"
+
+
+def _listed(fields: set[str]) -> str:
+    return ", ".join(f"`{field}`" for field in sorted(fields))
 
 
 def _filename(part: MultipartSegment) -> str | None:
-    """A file's name, `None` of a text field."""
+    """A file's name, `None` where there is none, as in a text field."""
     if part.filename is not None:
         return _text(part.filename)
     header = Message()

@@ -75,9 +75,9 @@ class MalformedMultipart(RequestError):
 
 
 class MissingFile(RequestError):
-    """The multipart body has no file in the expected field."""
+    """The multipart body has no file in the expected field, or has one in another."""
 
-    code, status, title = "missing_file", 400, "No file in the form"
+    code, status, title = "missing_file", 400, "A file is missing in the expected field"
 
 
 class MalformedJson(RequestError):
