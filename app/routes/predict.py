@@ -138,12 +138,13 @@ async def predict(
     "/predict/batch",
     summary="What garments are these?",
     response_model=BatchPrediction,
-    responses=problem_responses(*_UPLOAD),
+    responses=problem_responses(*_UPLOAD, errors.EmptyBody),
     openapi_extra={
         "requestBody": {
             "required": True,
             "content": {
                 "multipart/form-data": _form("files", _BINARIES),
+                "image/*": {"schema": _BINARY},
             },
         }
     },
@@ -155,7 +156,8 @@ async def predict_batch(
 ) -> Response:
     """Several photos, each in a form field `files`: `curl -F files=@1.jpg -F files=@2.jpg`.
 
-    Each gets its own answer or error. When there is no room for all of them, none is taken.
+    Each gets its own answer or error. When there is no room for all of them, none is taken. The
+    image itself as the body is a batch of one.
     """
     if explain:
         raise errors.InvalidParameter(EXPLAIN_ALONE)

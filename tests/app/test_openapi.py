@@ -24,10 +24,17 @@ def test_it_is_the_committed_one() -> None:
     assert live() == json.loads(COMMITTED.read_text()), __doc__
 
 
-def test_predict_takes_a_file_or_a_raw_image_in_one_operation() -> None:
-    content = live()["paths"]["/predict"]["post"]["requestBody"]["content"]
-    file = content["multipart/form-data"]["schema"]["properties"]["file"]
-    assert file == {"type": "string", "format": "binary"} == content["image/*"]["schema"]
+def test_both_operations_take_a_form_or_a_raw_image() -> None:
+    paths = live()["paths"]
+    single, batch = (
+        paths[path]["post"]["requestBody"]["content"] for path in ("/predict", "/predict/batch")
+    )
+    file = single["multipart/form-data"]["schema"]["properties"]["file"]
+    assert file == {"type": "string", "format": "binary"} == single["image/*"]["schema"]
+    assert batch["multipart/form-data"]["schema"]["properties"]["files"]["type"] == "array"
+    assert batch["image/*"]["schema"] == file
+    empty = paths["/predict/batch"]["post"]["responses"]["400"]["content"]
+    assert "empty_body" in empty["application/problem+json"]["examples"]
 
 
 def test_explain_is_described_and_not_offered_for_a_batch() -> None:

@@ -285,9 +285,12 @@ def test_batch_gives_each_its_own_answer_or_error(client: httpx.Client) -> None:
     }
 
 
-def test_batch_without_files(client: httpx.Client) -> None:
-    wrong = client.post("/predict/batch", files={"other": ("a", b"b")})
-    assert error_of(wrong) == (400, "missing_file")
+def test_a_photo_itself_is_a_batch_of_one(client: httpx.Client) -> None:
+    data, kind = encode(photo(), "JPEG"), {"content-type": "image/jpeg"}
+    (item,) = client.post("/predict/batch", content=data, headers=kind).json()["items"]
+    assert (item["filename"], item["error"]) == (None, None)
+    nothing = client.post("/predict/batch", content=b"", headers=kind)
+    assert error_of(nothing) == (400, "empty_body")
 
 
 @pytest.mark.parametrize(("path", "field"), [("/predict", "file"), ("/predict/batch", "files")])
