@@ -30,10 +30,15 @@ _JPEG_SCAN, _JPEG_END = 0xDA, 0xD9
 _JPEG_MARKER = re.compile(rb"\xff[\x02-\xcf\xd9-\xfe]")  # those that a length follows, and the end
 
 
-def held_size(file: Image.Image, size: tuple[int, int], data: bytes) -> tuple[int, int]:
-    """Width and height of what the decoder holds in memory, of an image of `size` in `data`."""
-    is_scaled = file.size != size
-    if is_scaled and isinstance(file, JpegImagePlugin.JpegImageFile) and _is_held_whole(file, data):
+def held_size(file: Image.Image, size: tuple[int, int], whole: bool) -> tuple[int, int]:
+    """Width and height of what the decoder holds in memory.
+
+    Args:
+        file: ready to be decoded, perhaps scaled.
+        size: of the image in the file.
+        whole: see `is_held_whole`.
+    """
+    if whole:
         return size
     if isinstance(file, TiffImagePlugin.TiffImageFile):
         width, height = (int(file.tag_v2.get(tag, 0)) for tag in _TILE_TAGS)
@@ -41,24 +46,24 @@ def held_size(file: Image.Image, size: tuple[int, int], data: bytes) -> tuple[in
     return file.size
 
 
-def _is_held_whole(file: JpegImagePlugin.JpegImageFile, data: bytes) -> bool:
-    """Whether libjpeg holds all coefficients, whatever the scale: several scans make the image."""
+def is_held_whole(file: Image.Image, data: bytes) -> bool:
+    """Whether it is a JPEG of several scans: libjpeg holds all coefficients, whatever the scale."""
+    if not isinstance(file, JpegImagePlugin.JpegImageFile):
+        return False
     if "progressive" in file.info:
         return True
     first = next((at for marker, at in _segments(data) if marker == _JPEG_SCAN), None)
     return first is not None and data[first + 2] < file.layers
 
 
-def check_scans(file: Image.Image, data: bytes) -> None:
-    """A JPEG must not go over its pixels again and again; libjpeg reads on only where it holds all.
+def check_scans(data: bytes) -> None:
+    """A JPEG must not go over its pixels again and again.
 
     Read to the end of the first image only: what phones put behind it may hold any bytes.
 
     Raises:
         CorruptImage: more than `MAX_SCANS`.
     """
-    if not isinstance(file, JpegImagePlugin.JpegImageFile) or not _is_held_whole(file, data):
-        return
     scans = 0
     for marker, _ in _segments(data):
         scans += marker == _JPEG_SCAN

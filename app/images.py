@@ -32,6 +32,7 @@ from app.image_bounds import (
     check_scans,
     check_texts,
     held_size,
+    is_held_whole,
 )
 from app.image_depth import correct_header, grey_to_8_bits
 
@@ -58,6 +59,7 @@ warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 _CORRUPT = "The image is truncated or damaged, or of a kind that is not read."
 _EXIF_TEXT, _MAX_EXIF_TEXT = "Raw profile type exif", 2**18
 """ImageMagick's name of EXIF as hexadecimal text in a PNG, and characters that it may have."""
+_JPEG_END, _JPEG_AHEAD = b"\xff\xd9", bytes(16)
 _ORIENTATION_TAG = 0x0112
 _ORIENTATIONS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -138,8 +140,12 @@ def _decode(data: bytes, max_pixels: int, max_edge: int, most_held: int | None) 
         check_pixels(file.size, max_pixels)
         size = file.size
         scaled = file.draft(None, _enough(size))  # JPEG: decoded at 1/2, 1/4 or 1/8
-        check_scans(file, data)
-        held = held_size(file, size, data)
+        whole = is_held_whole(file, data)
+        if whole:
+            check_scans(data)
+        elif isinstance(file, JpegImagePlugin.JpegImageFile) and file.fp:
+            file.fp = io.BytesIO(_without_end(data, file.fp.tell()))
+        held = held_size(file, size, whole)
         check_pixels(held, max_pixels)
         # What an AVIF says of its size may be far less than what is decoded and then scaled.
         if most_held is not None and (held[0] * held[1] > most_held or file.format == "AVIF"):
@@ -164,6 +170,19 @@ def _enough(size: tuple[int, int]) -> tuple[int, int]:
     scale = ENOUGH_EDGE / max(size)
     width, height = (max(1, int(edge * scale)) for edge in size)
     return width, height
+
+
+def _without_end(data: bytes, start: int) -> bytes:
+    """A JPEG of one scan up to its end, where a decoder that wants more pixels runs out of bytes.
+
+    `start` is where Pillow has read up to, since a thumbnail in the header has an end as well.
+
+    At an end libjpeg makes up what is missing, of a photo that was cut off and ended all the same.
+    Of a whole one it reads a few bytes ahead, the zeros put there. An end in what phones put behind
+    a photo hides the photo's own, which libjpeg then meets as before.
+    """
+    end = data.rfind(_JPEG_END, start)
+    return data if end < 0 else b"".join((memoryview(data)[:end], _JPEG_AHEAD))
 
 
 def _to_8_bits(image: Image.Image) -> Image.Image:
