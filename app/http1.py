@@ -6,6 +6,7 @@ import re
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+_LINE, _END = b"\r\n", b"\r\n\r\n"
 _OFFER = re.compile(rb"\r\nupgrade:[^\r\n]*", re.IGNORECASE)
 
 
@@ -17,14 +18,25 @@ class Http1Protocol(HttpToolsProtocol):
     """
 
     _in_head = True
+    _held = b""
+    """A head's last line, as far as it has arrived, with what ends the line before."""
 
     def data_received(self, data: bytes) -> None:
-        """Take what has arrived; an offer that is itself in two pieces is not found."""
+        """Take what has arrived."""
         if self._in_head:
-            end = data.find(b"\r\n\r\n")
-            if offer := _OFFER.search(data, 0, len(data) if end < 0 else end):
-                data = data[: offer.start()] + data[offer.end() :]
+            data = self._without_offer(self._held + data)
         super().data_received(data)
+
+    def _without_offer(self, data: bytes) -> bytes:
+        end = data.find(_END)
+        if end >= 0:
+            self._held = b""
+            return _OFFER.sub(b"", data[:end]) + data[end:]
+        line = data.rfind(_LINE)
+        if line < 0:
+            line = len(data) - data.endswith(b"\r")
+        self._held = data[line:]
+        return _OFFER.sub(b"", data[:line])
 
     def on_headers_complete(self) -> None:
         """From here on it is the body."""

@@ -59,6 +59,14 @@ def test_an_offer_of_http_2_costs_no_photo(
     assert answers(client, sent, sent, sent) == [b"200"] * 3
 
 
+def test_an_offer_is_found_wherever_the_network_cuts_the_request(client: httpx.Client) -> None:
+    """Also into single bytes; what is no photo is told from no body, and soon."""
+    request = head(JAVA + b"X-Upgrade: no\r\nContent-Length: 3\r\n") + b"abc"
+    cuts = [[request[:at], request[at:]] for at in range(1, len(request))]
+    cuts.append([request[at : at + 1] for at in range(len(request))])
+    assert answers(client, *cuts) == [b"415"] * len(cuts)
+
+
 def test_a_body_is_left_as_it_is(client: httpx.Client) -> None:
     """Also what comes of it after it was refused: a byte less, and the next request is lost."""
     line = b"\r\nUpgrade: h2c\r\nx: y"
