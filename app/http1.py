@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -11,15 +12,30 @@ _OFFER = re.compile(rb"\r\nupgrade:[^\r\n]*", re.IGNORECASE)
 
 
 class Http1Protocol(HttpToolsProtocol):
-    """Does not see the offer of another protocol, which RFC 9110, 7.8, lets a server ignore.
+    """Does not see the offer of another protocol, and waits for a request as long as between two.
 
-    Java's HttpClient, and Spring with it, offers HTTP/2 with each request. httptools takes that for
-    the request's end, and its body is lost: https://github.com/Kludex/uvicorn/issues/2722.
+    RFC 9110, 7.8, lets a server ignore the offer. Java's HttpClient, and Spring with it, offers
+    HTTP/2 with each request. httptools takes that for the request's end, and its body is lost:
+    https://github.com/Kludex/uvicorn/issues/2722.
+
+    uvicorn itself would wait for ever for a head of which a byte has come, or none at the start:
+    few clients that send no more would hold all the connections that there can be.
     """
 
+    _waiting: asyncio.TimerHandle | None = None
     _in_head = True
     _held = b""
     """A head's last line, as far as it has arrived, with what ends the line before."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """From here on a request is waited for."""
+        super().connection_made(transport)
+        self._wait()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait no more."""
+        self._wait_no_more()
+        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Take what has arrived."""
@@ -41,9 +57,26 @@ class Http1Protocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """From here on it is the body."""
         self._in_head = False
+        self._wait_no_more()
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         """From here on it is another request."""
         self._in_head = True
         super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """From here on another request is waited for, unless it is there."""
+        super().on_response_complete()
+        if self.cycle.response_complete:
+            self._wait()
+
+    def _wait(self) -> None:
+        self._wait_no_more()
+        self._waiting = self.loop.call_later(
+            self.timeout_keep_alive, self.timeout_keep_alive_handler
+        )
+
+    def _wait_no_more(self) -> None:
+        if self._waiting is not None:
+            self._waiting.cancel()

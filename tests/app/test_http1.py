@@ -1,11 +1,17 @@
-"""Clients that offer another protocol with their photo."""
+"""Clients that offer another protocol with their photo, or keep a connection and ask nothing."""
 
+import asyncio
+import contextlib
 import socket
+import threading
+from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
 import httpx
 import pytest
+import uvicorn
 
+from app.http1 import Http1Protocol
 from tests.app.conftest import encode, photo
 
 JAVA = (
@@ -78,3 +84,64 @@ def test_a_body_is_left_as_it_is(client: httpx.Client) -> None:
     for path, status in (("/predict", b"415"), ("/predict?top_k=0", b"422")):
         refused = [head(wrong, path), body[:70_000], body[70_000:]]
         assert answers(client, refused, [right]) == [status, b"200"]
+
+
+@contextlib.contextmanager
+def impatient() -> Iterator[socket.socket]:
+    """A connection to a server that waits 0.1 seconds for a request, and takes 0.3 to refuse it."""
+
+    async def refuse(scope: dict, receive: object, send: Callable) -> None:
+        await asyncio.sleep(0.3)
+        start = {"type": "http.response.start", "status": 404}
+        await send({**start, "headers": [(b"content-length", b"0")]})
+        await send({"type": "http.response.body"})
+
+    config = uvicorn.Config(refuse, http=Http1Protocol, log_config=None, timeout_keep_alive=0.1)
+    server = uvicorn.Server(config)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        try:
+            with socket.create_connection(listener.getsockname(), timeout=10) as connection:
+                yield connection
+        finally:
+            server.should_exit = True
+            thread.join(30)
+
+
+def is_closed(connection: socket.socket, more: bytes) -> bool:
+    """By the server, within ten seconds, although more arrives all the time."""
+    connection.settimeout(0.02)
+    for _ in range(500):
+        try:
+            connection.sendall(more)
+            if not connection.recv(4000):
+                return True
+        except TimeoutError:
+            continue
+        except ConnectionError:
+            return True
+    return False
+
+
+@pytest.mark.parametrize(
+    ("sent", "more"),
+    [
+        (b"", b""),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nX: ", b"y"),
+        (head(b"") + b"GET / HTTP/1.1\r\nHost: a\r\nX: ", b"y"),
+        (head(b"Content-Length: 99999\r\n"), b"y"),
+    ],
+    ids=["nothing", "half a head", "half a second head", "half a body that was refused"],
+)
+def test_a_connection_that_asks_for_nothing_is_closed(sent: bytes, more: bytes) -> None:
+    with impatient() as connection:
+        connection.sendall(sent)
+        assert is_closed(connection, more)
+
+
+def test_one_that_waits_for_answers_is_not_closed() -> None:
+    with impatient() as connection, connection.makefile("rb") as stream:
+        connection.sendall(head(b"") * 2)
+        assert [read(stream), read(stream)] == [b"404"] * 2
+        assert is_closed(connection, b"")
