@@ -2,6 +2,7 @@
 
     ServiceError
     ├── RequestError                the request itself is wrong; sending it again changes nothing
+    │   ├── MalformedHttp           400 malformed_http
     │   ├── EmptyBody               400 empty_body
     │   ├── MalformedMultipart      400 malformed_multipart
     │   ├── MissingFile             400 missing_file
@@ -60,6 +61,12 @@ class ServiceError(Exception):
 
 class RequestError(ServiceError):
     """The request itself is wrong; sending it again changes nothing."""
+
+
+class MalformedHttp(RequestError):
+    """What arrives is no HTTP/1.1 request, or its head has more than 64 KiB."""
+
+    code, status, title = "malformed_http", 400, "Not a request that can be read"
 
 
 class EmptyBody(RequestError):

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import re
+import uuid
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from app.errors import MalformedHttp
+from app.problems import problem_response
+
+MAX_HEAD = 65_536
+"""Bytes of a request's line and headers: nothing else bounds them, and they wait in memory."""
 
 _LINE, _END = b"\r\n", b"\r\n\r\n"
 _OFFER = re.compile(rb"\r\nupgrade:[^\r\n]*", re.IGNORECASE)
@@ -24,6 +31,7 @@ class Http1Protocol(HttpToolsProtocol):
 
     _waiting: asyncio.TimerHandle | None = None
     _in_head = True
+    _head_bytes = 0
     _held = b""
     """A head's last line, as far as it has arrived, with what ends the line before."""
 
@@ -41,22 +49,38 @@ class Http1Protocol(HttpToolsProtocol):
         """Take what has arrived."""
         if self._in_head:
             data = self._without_offer(self._held + data)
+            if self._head_bytes + len(self._held) > MAX_HEAD:
+                self.send_400_response(f"The head has more than {MAX_HEAD:,} bytes.")
+                return
         super().data_received(data)
 
     def _without_offer(self, data: bytes) -> bytes:
         end = data.find(_END)
         if end >= 0:
             self._held = b""
+            self._head_bytes += end
             return _OFFER.sub(b"", data[:end]) + data[end:]
         line = data.rfind(_LINE)
         if line < 0:
             line = len(data) - data.endswith(b"\r")
         self._held = data[line:]
+        self._head_bytes += line
         return _OFFER.sub(b"", data[:line])
+
+    def send_400_response(self, msg: str) -> None:
+        """As the app answers, which learns nothing of it."""
+        request_id = uuid.uuid4().hex
+        error = MalformedHttp(msg)
+        response = problem_response(error, request_id)
+        response.headers.update({"x-request-id": request_id, "connection": "close"})
+        lines = [*self.server_state.default_headers, *response.raw_headers]
+        head = b"".join(b"%s: %s\r\n" % line for line in lines)
+        self.transport.write(STATUS_LINE[error.status] + head + b"\r\n" + bytes(response.body))
+        self.transport.close()
 
     def on_headers_complete(self) -> None:
         """From here on it is the body."""
-        self._in_head = False
+        self._in_head, self._head_bytes = False, 0
         self._wait_no_more()
         super().on_headers_complete()
 

@@ -1,7 +1,8 @@
-"""Clients that offer another protocol with their photo, or keep a connection and ask nothing."""
+"""Clients that offer another protocol with their photo, ask for nothing, or speak no HTTP."""
 
 import asyncio
 import contextlib
+import json
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -84,6 +85,43 @@ def test_a_body_is_left_as_it_is(client: httpx.Client) -> None:
     for path, status in (("/predict", b"415"), ("/predict?top_k=0", b"422")):
         refused = [head(wrong, path), body[:70_000], body[70_000:]]
         assert answers(client, refused, [right]) == [status, b"200"]
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"GET / HTTP/1.1\r\nno header\r\n\r\n",
+        b"GET /\xfc HTTP/1.1\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+        head(b"Content-Length: a\r\n"),
+        b"GET / HTTP/1.1\r\nX: " + b"y" * 65_536,
+        b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 11_000,
+    ],
+    ids=["header", "path", "TLS", "length", "endless line", "endless head"],
+)
+def test_what_is_not_http_is_a_problem_as_well(client: httpx.Client, sent: bytes) -> None:
+    address = (client.base_url.host, client.base_url.port)
+    with socket.create_connection(address, timeout=10) as connection:
+        connection.sendall(sent)
+        answer = b""
+        while part := connection.recv(4000):
+            answer += part
+    told, _, body = answer.partition(b"\r\n\r\n")
+    status, *lines = told.decode().split("\r\n")
+    headers = dict(line.split(": ") for line in lines)
+    assert status == "HTTP/1.1 400 Bad Request"
+    assert headers["content-type"] == "application/problem+json"
+    assert headers["content-length"] == str(len(body))
+    assert headers["connection"] == "close"
+    problem = json.loads(body)
+    assert (problem["status"], problem["code"]) == (400, "malformed_http")
+    assert problem["request_id"] == headers["x-request-id"]
+
+
+def test_a_head_may_be_long(client: httpx.Client) -> None:
+    """Of each request on a connection anew."""
+    lines = b"X: y\r\n" * 10_000
+    assert answers(client, *[[head(lines, "/nothing")]] * 3) == [b"404"] * 3
 
 
 @contextlib.contextmanager
