@@ -221,7 +221,7 @@ class Overloaded(Unavailable):
 
 
 class ShuttingDown(Unavailable):
-    """The service finishes what it accepted and takes nothing new."""
+    """The service ended before the answer was ready; new connections are refused meanwhile."""
 
     code, status, title = "shutting_down", 503, "The service is shutting down"
     retry_after = 5
