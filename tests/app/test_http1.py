@@ -68,7 +68,8 @@ def test_an_offer_of_http_2_costs_no_photo(
 
 def test_an_offer_is_found_wherever_the_network_cuts_the_request(client: httpx.Client) -> None:
     """Also into single bytes; what is no photo is told from no body, and soon."""
-    request = head(JAVA + b"X-Upgrade: no\r\nContent-Length: 3\r\n") + b"abc"
+    offer = b"Upgrade: h2c\r\nX-Upgrade: no\r\nHost: a\r\nConnection: Upgrade\r\n"
+    request = b"POST /predict HTTP/1.1\r\n" + offer + b"Content-Length: 3\r\n\r\nabc"
     cuts = [[request[:at], request[at:]] for at in range(1, len(request))]
     cuts.append([request[at : at + 1] for at in range(len(request))])
     assert answers(client, *cuts) == [b"415"] * len(cuts)

@@ -101,6 +101,29 @@ def test_zero_may_mean_white_with_16_bits_and_floats_too(order: str) -> None:
         assert seen(tiff(pixels, 0, order, apart, kind)) == ((216,) * 3, (22,) * 3)
 
 
+@pytest.mark.parametrize(
+    ("dtype", "low", "high", "expected"),
+    [
+        (np.float32, 0.5, 1, (128, 255)),
+        (np.float32, 0.5, 1.5, (1, 2)),
+        (np.float32, 128, 255, (128, 255)),
+        (np.float32, 128, 65_536, (0, 255)),
+        (np.float32, -1, 1, (0, 255)),
+        (np.int32, 128, 255, (128, 255)),
+        (np.int32, 128, 256, (0, 1)),
+        (np.int32, 32_768, 65_535, (128, 255)),
+        (np.int32, 32_768, 65_536, (0, 255)),
+        (np.int32, -1, 1, (0, 255)),
+    ],
+)
+def test_what_is_white_follows_from_the_largest_level(
+    dtype: type, low: float, high: float, expected: tuple[int, int]
+) -> None:
+    assert seen(tiff(picture(low, high, dtype), 1, kind=3 if dtype is np.float32 else 2)) == tuple(
+        (level,) * 3 for level in expected
+    )
+
+
 def test_a_transparent_colour_of_16_bits() -> None:
     grey = picture(10_000, 60_000).astype(">u2")
     assert seen(png(grey, 40, 16, (10_000,))) == ((255,) * 3, (233,) * 3)

@@ -222,9 +222,10 @@ def test_a_tile_that_is_larger_than_its_image_counts() -> None:
 def test_a_jpeg_that_codes_its_pixels_again_and_again_is_refused() -> None:
     data = encode(photo(), "JPEG", progressive=True)
     scan = data[data.rindex(b"\xff\xda") : -2]
-    assert decode(data[:-2] + scan * 5 + data[-2:]).width == 90
+    more = 64 - data.count(b"\xff\xda")
+    assert decode(data[:-2] + scan * more + data[-2:]).width == 90
     with pytest.raises(CorruptImage, match="more than 64 scans"):
-        decode(data[:-2] + scan * 64 + data[-2:])
+        decode(data[:-2] + scan * (more + 1) + data[-2:])
     plain = encode(photo(), "JPEG")
     scan = plain[plain.rindex(b"\xff\xda") : -2]
     with pytest.raises(CorruptImage):  # it says that one scan is all

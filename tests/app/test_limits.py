@@ -31,8 +31,11 @@ def test_bodies_are_bounded_while_they_arrive(start: Start) -> None:
         client.post("/predict/batch", files={"files": ("a.jpg", bytes(5000))}),
     ]
     assert [(r.status_code, r.json()["code"]) for r in responses] == [(413, "body_too_large")] * 4
-    batch = client.post("/predict/batch", files=[("files", ("a", bytes(2049)))]).json()
-    assert batch["items"][0]["error"]["code"] == "body_too_large"
+    for size, code in ((2049, "body_too_large"), (2048, "unsupported_format")):
+        batch = client.post("/predict/batch", files=[("files", ("a", bytes(size)))]).json()
+        assert batch["items"][0]["error"]["code"] == code
+    for body in (bytes(2048), iter([bytes(1024)] * 2)):
+        assert client.post("/predict", content=body).json()["code"] == "unsupported_format"
     assert client.post("/predict", content=known_png(1)).status_code == 200
 
 

@@ -57,6 +57,35 @@ async def _small_beside_large() -> None:
     decoding.close()
 
 
+@pytest.mark.parametrize(
+    ("cores", "setting", "threads"), [(1, 0, 1), (3, 0, 3), (16, 0, 4), (16, 6, 6), (3, 6, 6)]
+)
+def test_it_takes_the_cores_but_not_more_than_four(
+    monkeypatch: pytest.MonkeyPatch, cores: int, setting: int, threads: int
+) -> None:
+    monkeypatch.setattr("app.threads.available_cores", lambda: cores)
+    assert asyncio.run(_most_at_once(setting, 8)) == threads
+
+
+async def _most_at_once(setting: int, works: int) -> int:
+    decoding, all_there = Decoding(Settings(decode_threads=setting)), threading.Event()
+    running = 0
+
+    def work() -> None:
+        nonlocal running
+        running += 1
+        all_there.wait(30)
+
+    end = time.perf_counter() + 30
+    waiting = [asyncio.create_task(decoding.run_by(end, work, "late")) for _ in range(works)]
+    await asyncio.sleep(0.05)
+    most = running
+    all_there.set()
+    await asyncio.gather(*waiting)
+    decoding.close()
+    return most
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["RGBA", "I;16", "progressive"])
 def test_several_of_the_largest_images_take_the_memory_of_one(tmp_path: Path, kind: str) -> None:
