@@ -163,17 +163,20 @@ def _listed(fields: set[str]) -> str:
 
 def _filename(part: MultipartSegment) -> str | None:
     """A file's name, `None` where there is none, as in a text field."""
-    if part.filename is not None:
-        return _text(part.filename)
+    plain = None if part.filename is None else _text(part.filename)
+    disposition = part.header("Content-Disposition")
+    if "*" not in disposition:
+        return plain
     header = Message()
-    header["Content-Disposition"] = part.header("Content-Disposition")
+    header["Content-Disposition"] = disposition
     try:
-        # As `filename*=utf-8''photo.jpg` (RFC 2231), which some send.
-        value = header.get_param("filename", header="Content-Disposition")
+        # As `filename*=utf-8''photo.jpg` (RFC 2231), which some send, and .NET besides. It is last.
+        parameters = header.get_params([], "Content-Disposition")
     except TypeError:  # it comes whole and in parts
-        return None
+        return plain
+    value = {name.lower(): value for name, value in parameters}.get("filename")
     if not isinstance(value, tuple):
-        return value
+        return plain or value
     charset, _, latin_1 = value
     # No other charset is known by its name: what some of Python's give, no answer can hold.
     utf_8 = (charset or "").lower() == "utf-8"

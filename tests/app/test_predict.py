@@ -216,8 +216,26 @@ def test_malformed_forms(client: httpx.Client, content_type: str, body: bytes) -
         (b"filename*=Gr%FC%DFe.jpg", "Grüße.jpg"),
         (b"filename*0*=utf-8''Gr%C3%BC; filename*1*=%C3%9Fe.jpg", "Grüße.jpg"),
         (b'filename*0="a "; filename*1="b.jpg"', "a b.jpg"),
+        (
+            b"filename=\"=?utf-8?B?R3LDvMOfZS5qcGc=?=\"; filename*=utf-8''Gr%C3%BC%C3%9Fe.jpg",
+            "Grüße.jpg",
+        ),
+        (b"FileName*=utf-8''Gr%C3%BC%C3%9Fe.jpg; FileName=Gru.jpg", "Grüße.jpg"),
+        ('filename="filename*=ü.jpg"'.encode(), "filename*=ü.jpg"),
     ],
-    ids=["utf-8", "latin-1", "rfc2231", "rfc2231 latin-1", "wrong", "no charset", "parts", "text"],
+    ids=[
+        "utf-8",
+        "latin-1",
+        "rfc2231",
+        "rfc2231 latin-1",
+        "wrong",
+        "no charset",
+        "parts",
+        "text",
+        "dotnet",
+        "both",
+        "neither",
+    ],
 )
 def test_file_names_of_older_clients_are_read(
     client: httpx.Client, filename: bytes, read: str
