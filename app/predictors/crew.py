@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from app.batching import LaneClosed
+from app.lanes import LaneClosed
 from app.predictors.judging import Outcome, Photo
 from app.predictors.messages import HEADER, Job, Usage, packed
 from app.telemetry import Metrics

@@ -8,8 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import uvloop
 
-from app.batching import Batcher, LaneClosed
+from app.batching import Batcher
 from app.errors import DeadlineExceeded, Overloaded, ShuttingDown
+from app.lanes import LaneClosed
 
 
 class Doubler:
@@ -307,7 +308,7 @@ def test_this_process_leaves_items_to_another_lane_but_those_meant_for_it(run) -
 
 
 def test_while_a_lane_is_at_work_two_items_gather_for_the_others(run, monkeypatch) -> None:
-    monkeypatch.setattr("app.batching.GATHER_SECONDS", 60.0)
+    monkeypatch.setattr("app.lanes.GATHER_SECONDS", 60.0)
 
     async def scenario(batcher, double) -> None:
         lane, spare = Lane(), Lane()
