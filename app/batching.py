@@ -3,7 +3,7 @@
 An idle batcher waits for nothing. While one batch runs, the next one gathers, up to two items or a
 short time where other lanes are idle. The queue is bounded and refuses at once; whoever gave up
 waiting, or ran out of time, costs no inference; an error reaches the one item that caused it and
-not its batch-mates; what a lane that closed had in work is answered by another one.
+not its batch-mates; what a lane that closed had is answered by another one.
 """
 
 from __future__ import annotations
@@ -132,6 +132,7 @@ class Batcher(Generic[Item, Result]):
         self._lanes.close()
         await asyncio.gather(*self._workers)
         await self._work(0, self._run_here)  # what lanes that closed meanwhile had
+        self._queue.give_up_suspects()
 
     def _start(self, run: _Run[Item, Result], spare: bool = True) -> asyncio.Task[bool]:
         number = self._lanes.add(spare)
@@ -139,14 +140,7 @@ class Batcher(Generic[Item, Result]):
 
     async def _work(self, number: int, run: _Run[Item, Result]) -> bool:
         """Take batches until the batcher is closed; or the lane, which is true then."""
-        woken = False
-        while self._queue or not self._lanes.closed:
-            if not self._queue or not (woken or self._lanes.is_for(number)):
-                await self._lanes.rest(number)
-                woken = True
-                continue
-            woken = False
-            batch = self._queue.take(min(self._max_batch, self._lanes.share))
+        while batch := await self._lanes.next_batch(number):
             try:
                 await self._answer(run, batch)
             except LaneClosed:
@@ -166,7 +160,9 @@ class Batcher(Generic[Item, Result]):
             batch, results = await run(batch)
             if len(results) != len(batch):
                 raise RuntimeError(f"{len(batch)} items gave {len(results)} results")
-        except LaneClosed:
+        except LaneClosed as closed:
+            for waiting in batch:
+                waiting.closed += closed.begun
             raise
         except Exception as error:
             if len(batch) == 1:

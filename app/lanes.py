@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import itertools
 import math
-from typing import Any
+from typing import Generic
 
-from app.waiting import Queue
+from app.waiting import Item, Queue, Result, Waiting
 
 GATHER_SECONDS = 0.006
 GATHER_ITEMS = 2
@@ -16,19 +16,24 @@ each of two takes a quarter less of the processor than one alone, and more would
 
 
 class LaneClosed(Exception):
-    """A lane runs nothing any more; it may have run a part of what it was given."""
+    """A lane runs nothing any more."""
+
+    def __init__(self, begun: bool) -> None:
+        """`begun`: whether it may have begun with what it was given, which may thus be why."""
+        super().__init__(begun)
+        self.begun = begun
 
 
-class Lanes:
+class Lanes(Generic[Item, Result]):
     """The lanes of a batcher, by number, of which the first are this process's own.
 
     While there is one that is not spare, all others leave the items to it until GATHER_ITEMS of
     them wait; after GATHER_SECONDS this process takes them.
     """
 
-    def __init__(self, queue: Queue[Any, Any], here: int, max_batch: int) -> None:
+    def __init__(self, queue: Queue[Item, Result], here: int, max_batch: int) -> None:
         """Of a queue, with `here` lanes in this process and batches of `max_batch` at most."""
-        self._queue = queue
+        self._queue, self._max_batch = queue, max_batch
         self._here = range(here)
         self._enough = min(GATHER_ITEMS, max_batch)
         self._numbers = itertools.count()
@@ -67,30 +72,39 @@ class Lanes:
         if not (here and number in self._here):
             # This process has other work too, so its own lanes are the last.
             number = max(self._idle, key=lambda idle: (idle in self._eager, idle))
-            if not self.is_for(number):
+            if not self._is_for(number):
                 self._gather()
                 return
         self._waking += 1
         self._idle.pop(number).set_result(None)
 
-    async def rest(self, number: int) -> None:
-        """Wait until the lane is woken; it is to take its share then."""
-        if self._queue:
-            self._gather()
-        self._idle[number] = asyncio.get_running_loop().create_future()
-        await self._idle[number]
-        self._waking -= 1
+    async def next_batch(self, number: int) -> list[Waiting[Item, Result]]:
+        """Wait for what a lane is to run; nothing, once the batcher is closed."""
+        woken = False
+        while self._queue.usual or self._may_try(number) or not self.closed:
+            if self._may_try(number):
+                return self._queue.take_suspect()
+            if self._queue.usual and (woken or self._is_for(number)):
+                # Others that are woken take their share.
+                share = math.ceil(len(self._queue.usual) / (1 + self._waking))
+                return self._queue.take(min(self._max_batch, share))
+            if self._queue.usual:
+                self._gather()
+            self._idle[number] = asyncio.get_running_loop().create_future()
+            await self._idle[number]
+            self._waking -= 1
+            woken = True
+        return []
 
-    def is_for(self, number: int) -> bool:
+    def _may_try(self, number: int) -> bool:
+        """Whether there is a suspect for a lane."""
+        return bool(self._queue.suspects) and number not in self._here
+
+    def _is_for(self, number: int) -> bool:
         """Whether a lane is to take what waits."""
-        if number in self._eager or not self._eager or self.closed:
+        if number in self._eager or not self._eager or self.closed or self._may_try(number):
             return True
-        return len(self._queue) >= self._enough
-
-    @property
-    def share(self) -> int:
-        """Of what waits, for the next lane: others that are woken take theirs."""
-        return math.ceil(len(self._queue) / (1 + self._waking))
+        return len(self._queue.usual) >= self._enough
 
     def _gather(self) -> None:
         """Leave what waits to the lanes that are at work, for a while."""
@@ -100,5 +114,5 @@ class Lanes:
 
     def _gathered(self) -> None:
         self._gathering = None
-        if self._queue:
+        if self._queue.usual:
             self.wake(here=True)

@@ -167,6 +167,7 @@ class Worker:
             LaneClosed: it has ended, or takes too long.
             Exception: what the engine raised.
         """
+        begun = False
         try:
             async with asyncio.timeout(self._batch_seconds):
                 # It may have ended while idle; uvloop's error would be taken for the engine's.
@@ -175,14 +176,15 @@ class Worker:
                 self._writer.write(packed(photos))
                 async with self._turn:
                     if self.reason:  # what it would say now is for another batch
-                        raise LaneClosed
+                        raise LaneClosed(begun)
+                    begun = True
                     answer = await self._receive()
         except TimeoutError as error:
             self.reason = f"it took more than {self._batch_seconds:.0f} s for a batch"
-            raise LaneClosed from error
+            raise LaneClosed(begun) from error
         except (EOFError, ConnectionError) as error:
             self.reason = await self._ended()
-            raise LaneClosed from error
+            raise LaneClosed(begun) from error
         if isinstance(answer, Exception):
             raise answer
         outcomes: Sequence[Outcome] = answer

@@ -9,7 +9,7 @@ import pytest
 import uvloop
 
 from app.batching import Batcher
-from app.errors import DeadlineExceeded, Overloaded, ShuttingDown
+from app.errors import DeadlineExceeded, InternalError, Overloaded, ShuttingDown
 from app.lanes import LaneClosed
 
 
@@ -275,18 +275,18 @@ def test_two_batches_run_at_the_same_time_and_share_what_is_there() -> None:
 
 
 class Lane:
-    """Doubles too, -1 apart, once it may; then it closes instead if told to."""
+    """Doubles too, -1 apart, once it may; then it closes instead if told to, or over -2."""
 
-    def __init__(self) -> None:
+    def __init__(self, begun: bool = False) -> None:
         self.batches: list[list[int]] = []
-        self.may_answer, self.closes = asyncio.Event(), False
+        self.may_answer, self.closes, self.begun = asyncio.Event(), False, begun
 
     async def __call__(self, items: list[int]) -> list[int | Exception]:
         self.batches.append(items)
         async with asyncio.timeout(10):
             await self.may_answer.wait()
-        if self.closes:
-            raise LaneClosed
+        if self.closes or -2 in items:
+            raise LaneClosed(begun=self.begun)
         return [ValueError("minus one") if item == -1 else 2 * item for item in items]
 
 
@@ -348,7 +348,7 @@ def test_items_are_left_to_a_lane_at_work_for_a_while_only(run) -> None:
     run(scenario)
 
 
-def test_what_a_lane_that_closed_had_in_work_is_answered_by_another(run) -> None:
+def test_what_a_lane_that_closed_had_not_begun_is_answered_by_another(run) -> None:
     async def scenario(batcher, double) -> None:
         lane = Lane()
         lane.closes = True
@@ -403,3 +403,107 @@ def test_a_lane_that_closes_last_loses_nothing() -> None:
             assert await serving is False
 
     asyncio.run(main())
+
+
+def test_what_was_in_work_when_a_lane_closed_is_tried_alone_by_one_more_and_never_here(run) -> None:
+    async def scenario(batcher, double) -> None:
+        first = await hold(batcher, double)
+        lanes = [Lane(begun=True) for _ in range(3)]
+        servings = [asyncio.create_task(batcher.serve(lanes[0]))]
+        tasks = await waiting(batcher, 1, -2, 3)
+        for lane in lanes[1:]:
+            servings.append(asyncio.create_task(batcher.serve(lane)))
+            lane.may_answer.set()
+        double.gate.set()
+        await first
+        tasks += await waiting(batcher, 4)
+        lanes[0].may_answer.set()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+        assert isinstance(results[1], InternalError)
+        assert [results[number].result for number in (0, 2, 3)] == [2, 6, 8]
+        assert lanes[0].batches == [[1, -2, 3]]
+        assert sorted(lanes[1].batches + lanes[2].batches) == [[-2], [1], [3], [4]]
+        assert double.batches == [[0]]
+        assert sorted([serving.done() for serving in servings]) == [False, True, True]
+
+    run(scenario)
+
+
+def test_what_was_in_work_when_the_only_lane_closed_waits_for_another(run, monkeypatch) -> None:
+    monkeypatch.setattr("app.lanes.GATHER_SECONDS", 60.0)
+
+    async def scenario(batcher, double) -> None:
+        lanes = Lane(begun=True), Lane()
+        lanes[0].closes = True
+        for lane in lanes:
+            lane.may_answer.set()
+        serving = asyncio.create_task(batcher.serve(lanes[0]))
+        early = await waiting(batcher, 1)
+        assert await serving is True
+        assert (await batcher.submit(2, 10)).result == 4  # which does not wait behind it
+        assert (double.batches, batcher.queued) == ([[2]], 1)
+        serving = asyncio.create_task(batcher.serve(lanes[1]))
+        assert (await early[0]).result == 2
+        assert (lanes[1].batches, double.batches) == ([[1]], [[2]])
+
+    run(scenario)
+
+
+def test_what_was_in_work_when_the_only_lane_closed_waits_no_longer_than_it_may(run) -> None:
+    async def scenario(batcher, double) -> None:
+        lane = Lane(begun=True)
+        lane.closes = True
+        lane.may_answer.set()
+        serving = asyncio.create_task(batcher.serve(lane))
+        (late,) = await waiting(batcher, 1, seconds=0.1)
+        assert await serving is True
+        with pytest.raises(DeadlineExceeded):
+            await late
+        assert (batcher.queued, double.batches) == (0, [])
+
+    run(scenario)
+
+
+def test_what_was_in_work_when_the_last_lane_closed_fails_when_the_batcher_closes(run) -> None:
+    async def scenario(batcher, double) -> None:
+        lane = Lane(begun=True)
+        lane.closes = True
+        serving = asyncio.create_task(batcher.serve(lane))
+        tasks = await waiting(batcher, 1)
+        closing = asyncio.create_task(batcher.close())
+        await asyncio.sleep(0)
+        lane.may_answer.set()
+        await closing
+        assert await serving is False
+        with pytest.raises(InternalError, match="has ended"):
+            await tasks[0]
+        assert double.batches == []
+
+    run(scenario)
+
+
+def test_of_a_batch_that_failed_only_the_item_in_work_is_kept_from_this_process(run) -> None:
+    """Its items are run one by one then."""
+
+    async def scenario(batcher, double) -> None:
+        batches: list[list[int]] = []
+
+        async def lane(items: list[int]) -> list[int]:
+            batches.append(items)
+            if items == [2]:
+                raise LaneClosed(begun=True)
+            if len(items) > 1:
+                raise ValueError("of the batch")
+            return [2 * item for item in items]
+
+        first = await hold(batcher, double)
+        tasks = await waiting(batcher, 1, 2, 3)
+        assert await batcher.serve(lane) is True
+        double.gate.set()
+        assert [(await task).result for task in (first, tasks[0], tasks[2])] == [0, 2, 6]
+        assert (batches, double.batches) == ([[1, 2, 3], [1], [2]], [[0], [3]])
+        await batcher.close()
+        with pytest.raises(InternalError):
+            await tasks[1]
+
+    run(scenario)

@@ -217,6 +217,43 @@ def test_a_worker_that_is_killed_loses_no_photo(
     assert len(post_all(service, photos(10))) == 10
 
 
+POISON = b"ends its worker"
+
+
+@pytest.fixture
+def poisoned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers, and they alone, are ended by POISON, as a decoder with a fault would end them."""
+    (tmp_path / "sitecustomize.py").write_text(
+        f"""
+import os, signal, sys
+sys.path.append({str(crew.ROOT)!r})
+from app import images
+decode = images.decode
+def end(photo, **named):
+    if photo == {POISON!r}:
+        os.kill(os.getpid(), signal.SIGSEGV)
+    return decode(photo, **named)
+images.decode = end
+"""
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+
+
+def test_a_photo_that_ends_two_workers_fails_and_harms_nothing_else(
+    poisoned: None, service: Running, caplog: pytest.LogCaptureFixture
+) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        bad = pool.submit(service.client.post, "/predict", content=POISON)
+        while not bad.done():
+            assert len(post_all(service, photos(5))) == 5
+    answer = bad.result()
+    assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")
+    ends = [one for one in caplog.messages if "a worker process ended: signal 11" in one]
+    assert len(ends) == 2
+    until(lambda: metric(service.client, "garment_worker_processes") == 1)
+    assert len(post_all(service, photos(10))) == 10
+
+
 def test_a_worker_that_ends_while_idle_fails_no_photo(service: Running) -> None:
     member = worker_process()
     member.kill()
@@ -247,7 +284,7 @@ def test_a_worker_that_hangs_is_replaced(
         assert set(statuses) == {200, 504}  # what it held was too late
         until(lambda: not member.is_running())
         until(lambda: metric(server.client, "garment_worker_processes") == 1)
-        assert len(post_all(server, photos(10))) == 10
+        until(lambda: server.client.post("/predict", content=file).status_code == 200)
 
 
 def test_without_a_worker_the_service_answers(
