@@ -56,18 +56,22 @@ class Batcher(Generic[Item, Result]):
         self._on_batch = on_batch
         self._queue: Queue[Item, Result] = Queue()
         self._lanes = Lanes(self._queue, parallel, max_batch)
-        self._workers = {self._start(self._run_here) for _ in range(parallel)}
+        loop = asyncio.get_running_loop()
+        numbers = [self._lanes.add(spare=True) for _ in range(parallel)]
+        self._workers = {loop.create_task(self._work(one, self._run_here)) for one in numbers}
 
     async def serve(
         self,
         lane: Callable[[list[Item]], Awaitable[Sequence[Result | Exception]]],
         spare: bool = False,
+        ended: asyncio.Future[None] | None = None,
     ) -> bool:
         """Let one more lane run batches, one at a time, until it raises LaneClosed.
 
         Args:
             lane: as `run` above.
             spare: see `app.lanes.Lanes`.
+            ended: done as soon as the lane runs nothing any more, also while it is idle.
 
         Returns:
             Whether it has closed, and not the batcher.
@@ -76,7 +80,10 @@ class Batcher(Generic[Item, Result]):
         async def run(batch: list[Waiting[Item, Result]]) -> _Ran[Item, Result]:
             return batch, await lane([waiting.item for waiting in batch])
 
-        working = self._start(run, spare)
+        number = self._lanes.add(spare)
+        if ended is not None:
+            ended.add_done_callback(lambda _: self._lanes.rouse(number))
+        working = asyncio.get_running_loop().create_task(self._work(number, run, ended))
         self._workers.add(working)
         try:
             return await working
@@ -134,13 +141,11 @@ class Batcher(Generic[Item, Result]):
         await self._work(0, self._run_here)  # what lanes that closed meanwhile had
         self._queue.give_up_suspects()
 
-    def _start(self, run: _Run[Item, Result], spare: bool = True) -> asyncio.Task[bool]:
-        number = self._lanes.add(spare)
-        return asyncio.get_running_loop().create_task(self._work(number, run))
-
-    async def _work(self, number: int, run: _Run[Item, Result]) -> bool:
+    async def _work(
+        self, number: int, run: _Run[Item, Result], ended: asyncio.Future[None] | None = None
+    ) -> bool:
         """Take batches until the batcher is closed; or the lane, which is true then."""
-        while batch := await self._lanes.next_batch(number):
+        while batch := await self._lanes.next_batch(number, ended):
             try:
                 await self._answer(run, batch)
             except LaneClosed:

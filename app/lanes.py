@@ -75,13 +75,25 @@ class Lanes(Generic[Item, Result]):
             if not self._is_for(number):
                 self._gather()
                 return
-        self._waking += 1
-        self._idle.pop(number).set_result(None)
+        self.rouse(number)
 
-    async def next_batch(self, number: int) -> list[Waiting[Item, Result]]:
-        """Wait for what a lane is to run; nothing, once the batcher is closed."""
+    def rouse(self, number: int) -> None:
+        """Let a lane look at the queue, if it is idle."""
+        if number in self._idle:
+            self._waking += 1
+            self._idle.pop(number).set_result(None)
+
+    async def next_batch(
+        self, number: int, ended: asyncio.Future[None] | None = None
+    ) -> list[Waiting[Item, Result]]:
+        """Wait for what a lane is to run; nothing once the batcher is closed, or the lane `ended`.
+
+        Whoever sets `ended` has to rouse the lane.
+        """
         woken = False
         while self._queue.usual or self._may_try(number) or not self.closed:
+            if ended is not None and ended.done():
+                break
             if self._may_try(number):
                 return self._queue.take_suspect()
             if self._queue.usual and (woken or self._is_for(number)):

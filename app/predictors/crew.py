@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,7 @@ class Crew:
         self,
         size: int,
         job: Job,
-        serve: Callable[[Lane, bool], Awaitable[bool]],
+        serve: Callable[[Lane, bool, asyncio.Future[None]], Awaitable[bool]],
         batch_seconds: float,
         metrics: Metrics,
     ) -> None:
@@ -99,11 +100,13 @@ class Crew:
                 return reason
             self._metrics.worker_processes.inc()
             try:
-                lanes = (self._serve(worker.run, number > 0) for number in range(LANES))
+                lanes = (
+                    self._serve(worker.run, number > 0, worker.ended) for number in range(LANES)
+                )
                 closed = await asyncio.gather(*lanes)
             finally:
                 self._metrics.worker_processes.dec()
-            return worker.reason if any(closed) else None
+            return await worker.reason() if any(closed) else None
         finally:
             ending = asyncio.create_task(worker.end())
             self._ending.add(ending)
@@ -126,10 +129,12 @@ class Worker:
         self._process, self._reader, self._writer = process, reader, writer
         self._batch_seconds = batch_seconds
         self._metrics = metrics
-        self._turn = asyncio.Lock()
         self._usage = Usage(0.0, 0)
-        self.reason = ""
-        """Why it has ended."""
+        self._awaited: deque[asyncio.Future[bytes]] = deque()
+        self._listening: asyncio.Task[None] | None = None
+        self._late = ""
+        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        """Done as soon as it answers nothing any more."""
 
     @classmethod
     async def start(cls, job: Job, batch_seconds: float, metrics: Metrics) -> Worker:
@@ -151,13 +156,15 @@ class Worker:
 
     async def ready(self) -> str | None:
         """Wait until it can run batches; why it cannot, if so."""
+        first = self._next()
+        self._listening = asyncio.create_task(self._listen())
         try:
             async with asyncio.timeout(START_SECONDS):
-                reason: str | None = await self._receive()
+                reason: str | None = self._opened(await first)
         except TimeoutError:
             return f"it was not ready within {START_SECONDS:.0f} s"
-        except (EOFError, ConnectionError):
-            return await self._ended()
+        except LaneClosed:
+            return await self.reason()
         return reason
 
     async def run(self, photos: list[Photo]) -> Sequence[Outcome]:
@@ -167,53 +174,78 @@ class Worker:
             LaneClosed: it has ended, or takes too long.
             Exception: what the engine raised.
         """
-        begun = False
+        # It may just have ended; uvloop's error would be taken for the engine's.
+        if self.ended.done() or self._writer.is_closing() or self._reader.at_eof():
+            raise LaneClosed(begun=False)
+        self._writer.write(packed(photos))
         try:
             async with asyncio.timeout(self._batch_seconds):
-                # It may have ended while idle; uvloop's error would be taken for the engine's.
-                if self._writer.is_closing() or self._reader.at_eof():
-                    raise EOFError
-                self._writer.write(packed(photos))
-                async with self._turn:
-                    if self.reason:  # what it would say now is for another batch
-                        raise LaneClosed(begun)
-                    begun = True
-                    answer = await self._receive()
+                answer = self._opened(await self._next())
         except TimeoutError as error:
-            self.reason = f"it took more than {self._batch_seconds:.0f} s for a batch"
-            raise LaneClosed(begun) from error
-        except (EOFError, ConnectionError) as error:
-            self.reason = await self._ended()
-            raise LaneClosed(begun) from error
+            self._late = f"it took more than {self._batch_seconds:.0f} s for a batch"
+            self._close()
+            raise LaneClosed(begun=True) from error
         if isinstance(answer, Exception):
             raise answer
         outcomes: Sequence[Outcome] = answer
         return outcomes
 
+    async def reason(self) -> str:
+        """Why it has ended."""
+        if self._late:
+            return self._late
+        try:
+            status = await asyncio.to_thread(self._process.wait, END_SECONDS)
+        except subprocess.TimeoutExpired:
+            return "it closed its connection"
+        return f"signal {-status}" if status < 0 else f"exit status {status}"
+
     async def end(self) -> None:
         """Let it end, or kill it."""
         self._count(Usage(self._usage.cpu_seconds, 0))
         self._writer.close()
+        if self._listening is not None:
+            self._listening.cancel()
         try:
             await asyncio.to_thread(self._process.wait, END_SECONDS)
         except subprocess.TimeoutExpired:
             self._process.kill()
             await asyncio.to_thread(self._process.wait)
 
-    async def _receive(self) -> Any:
-        (length,) = HEADER.unpack(await self._reader.readexactly(HEADER.size))
-        message, usage = pickle.loads(await self._reader.readexactly(length))  # noqa: S301  # ours
-        self._count(usage)
+    def _next(self) -> asyncio.Future[bytes]:
+        """Its next message that nobody awaits yet: it answers in order."""
+        message: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        self._awaited.append(message)
         return message
+
+    async def _listen(self) -> None:
+        """Hand out its messages until it ends, which is noticed also while it is idle."""
+        try:
+            while True:
+                (length,) = HEADER.unpack(await self._reader.readexactly(HEADER.size))
+                message = await self._reader.readexactly(length)
+                awaited = self._awaited.popleft()
+                if not awaited.done():
+                    awaited.set_result(message)
+        except (EOFError, ConnectionError):
+            pass
+        finally:
+            self._close()
+
+    def _close(self) -> None:
+        """Tell all who wait; it has begun with the first batch only."""
+        if not self.ended.done():
+            self.ended.set_result(None)
+        for number, awaited in enumerate(self._awaited):
+            if not awaited.done():
+                awaited.set_exception(LaneClosed(begun=number == 0))
+
+    def _opened(self, message: bytes) -> Any:
+        content, usage = pickle.loads(message)  # noqa: S301  # ours
+        self._count(usage)
+        return content
 
     def _count(self, usage: Usage) -> None:
         before, self._usage = self._usage, usage
         self._metrics.worker_cpu_seconds.inc(usage.cpu_seconds - before.cpu_seconds)
         self._metrics.worker_memory.inc(usage.memory_bytes - before.memory_bytes)
-
-    async def _ended(self) -> str:
-        try:
-            status = await asyncio.to_thread(self._process.wait, END_SECONDS)
-        except subprocess.TimeoutExpired:
-            return "it closed its connection"
-        return f"signal {-status}" if status < 0 else f"exit status {status}"

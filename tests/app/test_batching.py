@@ -507,3 +507,32 @@ def test_of_a_batch_that_failed_only_the_item_in_work_is_kept_from_this_process(
             await tasks[1]
 
     run(scenario)
+
+
+def test_an_idle_lane_that_ends_is_closed_at_once(run) -> None:
+    async def scenario(batcher, double) -> None:
+        lane, ended = Lane(), asyncio.get_running_loop().create_future()
+        serving = asyncio.create_task(batcher.serve(lane, ended=ended))
+        await asyncio.sleep(0.01)
+        ended.set_result(None)
+        assert await serving is True
+        assert (await batcher.submit(1, 10)).result == 2
+        assert (lane.batches, double.batches) == ([], [[1]])
+
+    run(scenario)
+
+
+def test_a_lane_that_ends_as_it_is_woken_leaves_the_item_to_another(run) -> None:
+    async def scenario(batcher, double) -> None:
+        lane, ended = Lane(), asyncio.get_running_loop().create_future()
+        serving = asyncio.create_task(batcher.serve(lane, ended=ended))
+        await asyncio.sleep(0.01)
+        task = asyncio.create_task(batcher.submit(1, 10))
+        await asyncio.sleep(0)
+        assert batcher.queued == 1  # and the lane has not taken it yet
+        ended.set_result(None)
+        assert (await task).result == 2
+        assert await serving is True
+        assert (lane.batches, double.batches) == ([], [[1]])
+
+    run(scenario)

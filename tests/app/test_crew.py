@@ -21,6 +21,7 @@ from app.engines import Engine
 from app.engines.loading import load_engine
 from app.errors import CorruptImage, EmptyBody, ImageTooLarge, UnsupportedFormat
 from app.images import LargeImage
+from app.lanes import LaneClosed
 from app.predictors import crew
 from app.predictors.crew import Crew, Worker
 from app.predictors.judging import Judged, judge, prepare
@@ -254,15 +255,32 @@ def test_a_photo_that_ends_two_workers_fails_and_harms_nothing_else(
     assert len(post_all(service, photos(10))) == 10
 
 
-def test_a_worker_that_ends_while_idle_fails_no_photo(service: Running) -> None:
+def test_a_worker_that_ends_while_idle_is_replaced_and_fails_no_photo(
+    service: Running, caplog: pytest.LogCaptureFixture
+) -> None:
     member = worker_process()
     member.kill()
-    member.wait(10)
-    time.sleep(0.5)  # the connection is known to be closed
-    assert len(post_all(service, photos(60))) == 60
+    until(lambda: metric(service.client, "garment_worker_processes") == 0)
     until(lambda: metric(service.client, "garment_worker_processes") == 1)
+    assert "a worker process ended: signal 9; the next starts in" in caplog.text
     assert worker_process() != member
     assert len(post_all(service, photos(10))) == 10
+
+
+def test_a_photo_that_meets_a_worker_that_has_just_ended_is_answered(
+    job: Job, engine: Engine
+) -> None:
+    async def use(worker: Worker) -> None:
+        assert await worker.ready() is None
+        worker._process.kill()
+        worker._process.wait(10)
+        # Before this loop has had a turn to notice, and after.
+        for _ in range(2):
+            with pytest.raises(LaneClosed):
+                await worker.run([*photos(1)])
+        assert await worker.reason() == "signal 9"
+
+    with_worker(job, use)
 
 
 def test_a_worker_that_hangs_is_replaced(
