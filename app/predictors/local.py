@@ -26,7 +26,7 @@ from app.predictors.judging import SMALL_BYTES, Judged, Photo, Prepared, judge, 
 from app.predictors.messages import Job
 from app.review import likely_classes, review_reasons
 from app.settings import Settings
-from app.store import StoreError, fetch
+from app.store import StoreError, fetch, hold
 from app.telemetry import Metrics
 from app.threads import Decoding, computing_threads, run_in
 
@@ -63,6 +63,7 @@ class LocalPredictor:
         self._inference = inference
         self._decoding = Decoding(settings)
         self._crew: Crew | None = None
+        self._held = hold(artifact.path)
         self._in_work = self._alone_in_a_row = 0
         self._batcher: Batcher[Photo, Judged] = Batcher(
             lambda photos: judge(engine, max_pixels, photos, alone=self._is_quiet),
@@ -220,6 +221,7 @@ class LocalPredictor:
         await self._explainer.close()
         if self._crew is not None:
             await self._crew.close()
+        self._held.close()
         self._decoding.close()
         self._inference.shutdown(wait=False)
 

@@ -1,5 +1,6 @@
 """Where artifacts come from: a path, a folder or S3, with a verified cache on disk."""
 
+from app.store.cache import hold
 from app.store.errors import (
     ChecksumError,
     DeniedError,
@@ -18,4 +19,5 @@ __all__ = [
     "UnreachableError",
     "Watch",
     "fetch",
+    "hold",
 ]

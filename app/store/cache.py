@@ -3,12 +3,14 @@
     CACHE/SHA256/model.pt            the artifact
     CACHE/references/HASH.json       what an S3 reference was when it was last read
 
-Files appear whole or not at all, so several processes may share the folder without a lock.
+Files appear whole or not at all, so several processes may share the folder. The only lock keeps an
+artifact there while a process answers with it.
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import logging
 import shutil
@@ -30,6 +32,8 @@ _PARTIAL = ".partial-"
 _ABANDONED_AFTER = 3600.0
 """Seconds after which an unfinished download is that of a process that was killed, and an artifact
 that no reference names is not one that is being fetched."""
+
+_SHA256 = "[0-9a-f]" * 64
 
 
 class Known(BaseModel):
@@ -125,20 +129,45 @@ class ArtifactCache:
         return self.folder / "references" / f"{name}.json"
 
     def _remove_unnamed(self) -> None:
-        """Whoever uses one of these has read it; releases would fill the disk one by one."""
+        """Releases would fill the disk one by one; those that are held stay."""
         notes = [_read(file) for file in (self.folder / "references").glob("*.json")]
         named = {note.sha256 for note in notes if note is not None}
-        for path in self.folder.glob(f"*/{MODEL_FILE}"):
-            old = time.time() - path.stat().st_mtime > _ABANDONED_AFTER
-            if old and path.parent.name not in named:
-                shutil.rmtree(path.parent)
-                logger.info("Removed from the cache, since nothing names it: %s", path.parent.name)
+        for path in self.folder.glob(f"{_SHA256}/{MODEL_FILE}"):
+            if path.parent.name in named:
+                continue
+            # Another process may hold it, or has just removed it.
+            with contextlib.suppress(BlockingIOError, FileNotFoundError):
+                if time.time() - path.stat().st_mtime > _ABANDONED_AFTER:
+                    _remove(path)
 
     def _remove_abandoned(self) -> None:
         for path in self.folder.glob(f"{_PARTIAL}*"):
             with contextlib.suppress(FileNotFoundError):
                 if time.time() - path.stat().st_mtime > _ABANDONED_AFTER:
                     path.unlink()
+
+
+def hold(path: Path) -> contextlib.ExitStack:
+    """Keep a file in the cache, for all processes that share it, until what is given is closed.
+
+    Workers that are started later read it too.
+    """
+    held = contextlib.ExitStack()
+    with contextlib.suppress(OSError):  # some file systems have no locks
+        fcntl.flock(held.enter_context(path.open("rb")), fcntl.LOCK_SH)
+    return held
+
+
+def _remove(path: Path) -> None:
+    """Remove an artifact.
+
+    Raises:
+        BlockingIOError: somebody holds it.
+    """
+    with path.open("r+b") as file:  # NFS locks only what may be written
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(path.parent)
+    logger.info("Removed from the cache, since nothing names it: %s", path.parent.name)
 
 
 def _read(index: Path) -> Known | None:

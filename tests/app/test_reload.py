@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import os
 import shutil
 import threading
 import time
@@ -28,6 +29,7 @@ from app.predictors.local import LocalPredictor
 from app.release import Latest, Manifest, sha256_of
 from app.service import Service, load_predictor
 from app.settings import Settings
+from app.store.cache import ArtifactCache
 from app.telemetry import Metrics
 from tests.app.conftest import (
     CARD,
@@ -340,6 +342,27 @@ def test_it_stops_while_the_model_before_still_answers(
         assert early.result().json()["class_id"] == 4
         server.thread.join(10)
         assert not server.thread.is_alive()
+
+
+def test_the_file_of_the_model_that_answers_stays_in_the_cache(
+    artifact: Artifact, tmp_path: Path, loads: Loads
+) -> None:
+    """Though another one is named, which may never answer: workers are started from it."""
+    cache = ArtifactCache(tmp_path)
+    with cache.partial() as partial:
+        shutil.copy(artifact.path, partial)
+        path = cache.keep(partial, artifact.sha256, "model.pt").path
+    os.utime(path, (time.time() - 7200, time.time() - 7200))
+
+    async def main() -> None:
+        predictor = await loads(settings(model=str(path)), Metrics())
+        cache.remember("s3://shop/latest.json", "0" * 64, "")
+        assert path.exists()
+        await predictor.close()
+        cache.remember("s3://shop/latest.json", "0" * 64, "")
+        assert not path.exists()
+
+    asyncio.run(main())
 
 
 def test_without_the_setting_nothing_is_looked_at(model: Path, second: Path) -> None:

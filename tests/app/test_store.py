@@ -343,11 +343,49 @@ def test_releases_that_nothing_names_any_more_do_not_pile_up(s3, cache, make_art
     pinned = fetch(f"{PREFIX}/1.0.0/model.pt", cache, client=s3).sha256
     first, second, third = (take(version) for version in ("2.0.0", "3.0.0", "4.0.0"))
     assert kept() == {pinned, first, second, third}  # as long as they might be somebody's
-    for path in cache.glob("*/model.pt"):
-        os.utime(path, (time.time() - 7200, time.time() - 7200))
+    age(cache)
     fourth = take("5.0.0")
     assert kept() == {pinned, fourth}
     assert fetch(f"{PREFIX}/1.0.0/model.pt", cache, client=s3).sha256 == pinned
+
+
+def age(cache: Path) -> None:
+    """As if all artifacts were fetched two hours ago."""
+    for path in cache.glob("*/model.pt"):
+        os.utime(path, (time.time() - 7200, time.time() - 7200))
+
+
+def test_a_release_that_somebody_holds_is_kept(s3, cache, make_artifact):
+    """Its workers may have to be started anew, and the next release may never answer."""
+    first = fetch(f"{PREFIX}/latest.json", cache, client=s3)
+    code = (
+        "import sys; from pathlib import Path; from app.store import hold; "
+        "file = hold(Path(sys.argv[1])); print(flush=True); input()"
+    )
+    command = [sys.executable, "-c", code, str(first.path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout.readline()
+        for version in ("2.0.0", "3.0.0"):
+            age(cache)
+            publish_release(s3, make_artifact(version), version)
+            latest = fetch(f"{PREFIX}/latest.json", cache, client=s3)
+            assert {path.parent.name for path in cache.glob("*/model.pt")} == {
+                first.sha256,
+                latest.sha256,
+            }
+        other.kill()
+    fetch(f"{PREFIX}/latest.json", cache, client=s3)
+    assert [path.parent.name for path in cache.glob("*/model.pt")] == [latest.sha256]
+
+
+def test_what_lies_in_the_cache_s_folder_and_is_not_the_cache_s_is_kept(s3, cache, make_artifact):
+    """Such as the bundled model, where GARMENT_CACHE names the folder above it."""
+    own = cache / "bundled" / "model.pt"
+    own.parent.mkdir(parents=True)
+    shutil.copy(make_artifact("0.9.0"), own)
+    age(cache)
+    fetch(f"{PREFIX}/latest.json", cache, client=s3)
+    assert own.exists()
 
 
 def test_a_cache_that_cannot_be_written(s3, tmp_path):
