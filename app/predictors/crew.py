@@ -46,8 +46,7 @@ class Crew:
 
     def __init__(
         self,
-        size: int,
-        job: Job,
+        jobs: Sequence[Job],
         serve: Callable[[Lane, bool, asyncio.Future[None]], Awaitable[bool]],
         batch_seconds: float,
         metrics: Metrics,
@@ -55,17 +54,16 @@ class Crew:
         """Begin to start them.
 
         Args:
-            size: how many workers.
-            job: what each runs.
+            jobs: what each of them runs.
             serve: `app.batching.Batcher.serve`.
             batch_seconds: how long a batch may take before its worker is given up.
             metrics: where it is told how many of them answer, and what they use.
         """
-        self._job, self._serve, self._batch_seconds = job, serve, batch_seconds
+        self._serve, self._batch_seconds = serve, batch_seconds
         self._metrics = metrics
         self._ending: set[asyncio.Task[None]] = set()
         loop = asyncio.get_running_loop()
-        self._members = [loop.create_task(self._keep()) for _ in range(size)]
+        self._members = [loop.create_task(self._keep(job)) for job in jobs]
 
     async def close(self) -> None:
         """End them; the batcher has to be closed before."""
@@ -74,12 +72,12 @@ class Crew:
         await asyncio.gather(*self._members, return_exceptions=True)
         await asyncio.gather(*self._ending)
 
-    async def _keep(self) -> None:
+    async def _keep(self, job: Job) -> None:
         """One worker after another, until the batcher is closed."""
         pause = PAUSE_SECONDS
         while True:
             started = time.monotonic()
-            reason = await self._employ()
+            reason = await self._employ(job)
             if reason is None:
                 return
             if time.monotonic() - started > MAX_PAUSE_SECONDS:
@@ -88,10 +86,10 @@ class Crew:
             await asyncio.sleep(pause)
             pause = min(2 * pause, MAX_PAUSE_SECONDS)
 
-    async def _employ(self) -> str | None:
+    async def _employ(self, job: Job) -> str | None:
         """Let a worker answer; why it ended, None where the batcher was closed."""
         try:
-            worker = await Worker.start(self._job, self._batch_seconds, self._metrics)
+            worker = await Worker.start(job, self._batch_seconds, self._metrics)
         except OSError as error:
             return f"it could not be started: {error}"
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from app.artifact import Artifact, ArtifactError
@@ -93,14 +94,14 @@ class LocalPredictor:
         precision = None if settings.precision == "auto" else settings.precision
         threads = settings.threads or available_cores()
         processes = settings.processes or _processes(threads)
-        each = max(1, threads // processes)
+        own, *others = _shares(threads, processes)
 
         def start() -> tuple[Artifact, Engine]:
             artifact = fetch(settings.model, settings.cache)
             engine = load_engine(
                 artifact,
                 precision,
-                each,
+                own,
                 settings.batch_size,
                 choice=settings.engine,
                 threads_alone=threads,
@@ -122,19 +123,19 @@ class LocalPredictor:
             sha256=artifact.sha256,
             engine=engine.name,
             precision=engine.precision,
-            threads=each,
+            threads=own,
             batch_size=settings.batch_size,
             max_pixels=settings.max_image_pixels,
             log_format=settings.log_format,
             log_level=settings.log_level,
         )
-        predictor.hire(processes - 1, job)
+        predictor.hire([dataclasses.replace(job, threads=share) for share in others])
         return predictor
 
-    def hire(self, size: int, job: Job) -> None:
-        """Let `size` other processes do `job` beside this one, once they are ready."""
+    def hire(self, jobs: Sequence[Job]) -> None:
+        """Let other processes, one for each job, work beside this one, once they are ready."""
         seconds = 2 * self._settings.deadline_seconds
-        self._crew = Crew(size, job, self._batcher.serve, seconds, self._metrics)
+        self._crew = Crew(jobs, self._batcher.serve, seconds, self._metrics)
 
     def check_ready(self) -> None:
         """It is from the start: a model that is loaded stays."""
@@ -233,3 +234,8 @@ def _draw(explanation: Explanation) -> ExplanationImages:
 def _processes(threads: int) -> int:
     """How many processes share so many threads."""
     return max(1, min(threads, MAX_PROCESSES, available_memory() // PROCESS_BYTES))
+
+
+def _shares(threads: int, processes: int) -> list[int]:
+    """Threads of each process, this one first: where they differ, the others have one more."""
+    return [max(1, (threads + number) // processes) for number in range(processes)]

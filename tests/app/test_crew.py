@@ -22,9 +22,10 @@ from app.engines.loading import load_engine
 from app.errors import CorruptImage, EmptyBody, ImageTooLarge, UnsupportedFormat
 from app.images import LargeImage
 from app.lanes import LaneClosed
-from app.predictors import crew
+from app.predictors import crew, local
 from app.predictors.crew import Crew, Worker
 from app.predictors.judging import Judged, judge, prepare
+from app.predictors.local import LocalPredictor
 from app.predictors.messages import Job
 from app.telemetry import Metrics
 from tests.app.conftest import (
@@ -335,7 +336,7 @@ def test_a_worker_that_always_ends_is_started_ever_less_often(
     async def main() -> None:
         monkeypatch.setattr(crew.asyncio, "sleep", pause)
         monkeypatch.setattr(crew.Worker, "start", cannot_start)
-        members = Crew(1, None, None, 1.0, Metrics())
+        members = Crew([None], None, 1.0, Metrics())
         while len(pauses) < 5:
             await sleep(0.01)
         await members.close()
@@ -345,6 +346,34 @@ def test_a_worker_that_always_ends_is_started_ever_less_often(
 
     asyncio.run(main())
     assert pauses[:5] == [0.01, 0.02, 0.04, 0.05, 0.05]
+
+
+@pytest.mark.parametrize("cores", range(1, 65))
+def test_all_cores_have_a_thread(
+    cores: int, artifact: Artifact, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: list[int] = []
+
+    def load(_artifact: Artifact, _precision: str, own: int, *_: object, **__: object) -> Engine:
+        threads.append(own)
+        return engine
+
+    def hire(_: LocalPredictor, jobs: list[Job]) -> None:
+        threads.extend(job.threads for job in jobs)
+
+    async def main() -> None:
+        values = settings(model=str(artifact.path), threads=0, processes=0)
+        await (await LocalPredictor.load(values, Metrics())).close()
+
+    monkeypatch.setattr(local, "available_cores", lambda: cores)
+    monkeypatch.setattr(local, "available_memory", lambda: 2**40)
+    monkeypatch.setattr(local, "load_engine", load)
+    monkeypatch.setattr(LocalPredictor, "hire", hire)
+    asyncio.run(main())
+    assert len(threads) == min(cores, 4)
+    assert sum(threads) == cores
+    assert threads[0] == min(threads)  # it speaks HTTP besides
+    assert max(threads) - min(threads) <= 1
 
 
 def test_workers_end_with_a_process_that_is_killed(artifact: Artifact) -> None:
