@@ -214,11 +214,12 @@ def test_an_answer_at_the_deadline_is_an_answer_or_late(runner: Callable[..., No
     runner(main())
 
 
-def test_too_few_results_are_an_error() -> None:
+@pytest.mark.parametrize("count", [0, 2])
+def test_too_few_or_too_many_results_are_an_error(count: int) -> None:
     async def main() -> None:
         with ThreadPoolExecutor(1) as executor:
-            batcher = Batcher(lambda items: [], executor, max_batch=4, max_queue=4)
-            with pytest.raises(RuntimeError, match="1 items gave 0 results"):
+            batcher = Batcher(lambda items: [1] * count, executor, max_batch=4, max_queue=4)
+            with pytest.raises(RuntimeError, match=f"1 items gave {count} results"):
                 await batcher.submit(1, 10)
             await batcher.close()
 
@@ -534,5 +535,62 @@ def test_a_lane_that_ends_as_it_is_woken_leaves_the_item_to_another(run) -> None
         assert (await task).result == 2
         assert await serving is True
         assert (lane.batches, double.batches) == ([], [[1]])
+
+    run(scenario)
+
+
+def test_of_idle_lanes_one_that_is_not_spare_takes_an_item(run, monkeypatch) -> None:
+    monkeypatch.setattr("app.lanes.GATHER_SECONDS", 60.0)
+
+    async def scenario(batcher, double) -> None:
+        lane, spare = Lane(), Lane()
+        servings = [asyncio.create_task(batcher.serve(lane))]
+        servings.append(asyncio.create_task(batcher.serve(spare, True)))
+        await asyncio.sleep(0.01)
+        lane.may_answer.set()
+        assert (await batcher.submit(1, 10)).result == 2
+        assert (lane.batches, spare.batches, double.batches) == ([[1]], [], [])
+
+    run(scenario)
+
+
+def test_what_a_lane_that_closed_had_is_shared_by_all_that_are_idle(run) -> None:
+    async def scenario(batcher, double) -> None:
+        first = await hold(batcher, double)
+        lanes = [Lane() for _ in range(3)]
+        lanes[0].closes = True
+        servings = [asyncio.create_task(batcher.serve(lanes[0]))]
+        tasks = await waiting(batcher, 1, 2)
+        assert lanes[0].batches == [[1, 2]]
+        servings += [asyncio.create_task(batcher.serve(lane)) for lane in lanes[1:]]
+        await asyncio.sleep(0.01)
+        for lane in lanes:
+            lane.may_answer.set()
+        assert [(await task).result for task in tasks] == [2, 4]
+        assert sorted(lanes[1].batches + lanes[2].batches) == [[1], [2]]
+        double.gate.set()
+        await first
+
+    run(scenario)
+
+
+def test_a_spare_lane_tries_what_another_has_closed_over(run, monkeypatch) -> None:
+    monkeypatch.setattr("app.lanes.GATHER_SECONDS", 60.0)
+
+    async def scenario(batcher, double) -> None:
+        busy, closing, spare = Lane(), Lane(begun=True), Lane()
+        servings = [asyncio.create_task(batcher.serve(busy))]
+        others = await waiting(batcher, 1)
+        servings.append(asyncio.create_task(batcher.serve(closing)))
+        closing.closes = True
+        (task,) = await waiting(batcher, 2)
+        servings.append(asyncio.create_task(batcher.serve(spare, True)))
+        await asyncio.sleep(0.01)
+        spare.may_answer.set()
+        closing.may_answer.set()
+        assert (await task).result == 4
+        assert (busy.batches, closing.batches, spare.batches) == ([[1]], [[2]], [[2]])
+        busy.may_answer.set()
+        await others[0]
 
     run(scenario)
