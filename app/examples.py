@@ -18,6 +18,7 @@ _ANSWER = Answer(
     probabilities=(0.001, 0.0001, 0.0004, 0.0002, 0.0002, 0.0013, 0.0004, 0.0011, 0.0006, 0.9947),
     garment_probability=0.9992,
     background="black",
+    rotation=0,
     likely_classes=(9,),
     review_reasons=(),
     model=ModelIdentity(

@@ -132,12 +132,13 @@ function answer(photo, judge, details, whyPart) {
 }
 
 function more({ prediction, roundTrip, sent }) {
-  const { garment_probability, background, timings_ms, request_id } = prediction;
+  const { garment_probability, background, rotation, timings_ms, request_id } = prediction;
   const facts = [["Background", background], ["There and back", milliseconds(roundTrip)]];
   for (const [phase, value] of Object.entries(timings_ms)) {
     if (value === null) continue; // an explanation that was not asked for
     facts.push([phase[0].toUpperCase() + phase.slice(1), milliseconds(value)]);
   }
+  if (rotation) facts.push(["Turned upright by", `${rotation}° clockwise`]);
   if (sent) facts.push(["Too large, so sent as", sent]);
   if (garment_probability !== null) {
     facts.unshift(["One of these garments at all", percent(garment_probability)]);

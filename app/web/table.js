@@ -4,14 +4,15 @@
 export function csv(photos) {
   const categories = categoriesOf(photos);
   const head = ["file", "bytes", "modified", "true_label", "label", "class_id", "confidence",
-    "needs_review", "review_reasons", "labels", "background", "garment_probability",
+    "needs_review", "review_reasons", "labels", "background", "rotation",
+    "garment_probability",
     ...categories.map((label) => `probability ${label}`),
     "error_code", "error_detail", "model", "model_version",
     "model_sha256", "request_id", "milliseconds"];
   const rows = photos.map(({ name, file, prediction: p, problem, truth }) => [
     name, ...versionOf(file, problem), truth, p?.label, p?.class_id, rounded(p?.confidence),
     p?.needs_review, p?.review_reasons.join(" "), p?.labels.join("; "), p?.background,
-    rounded(p?.garment_probability),
+    p?.rotation, rounded(p?.garment_probability),
     ...categories.map((label) => rounded(probabilityOf(p, label))),
     problem?.code, problem?.detail, p?.model?.name, p?.model?.version, p?.model?.sha256,
     p?.request_id ?? problem?.request_id, p?.timings_ms.total,
