@@ -9,6 +9,7 @@ import uuid
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from app.errors import MalformedHttp
+from app.lingering import LINGER_SECONDS
 from app.problems import problem_response
 
 MAX_HEAD = 65_536
@@ -30,6 +31,7 @@ class Http1Protocol(HttpToolsProtocol):
     """
 
     _waiting: asyncio.TimerHandle | None = None
+    _refused = False
     _in_head = True
     _head_bytes = 0
     _held = b""
@@ -46,7 +48,9 @@ class Http1Protocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Take what has arrived."""
+        """Take what has arrived, and forget what comes after a refusal."""
+        if self._refused:
+            return
         if self._in_head:
             data = self._without_offer(self._held + data)
             if self._head_bytes + len(self._held) > MAX_HEAD:
@@ -68,7 +72,7 @@ class Http1Protocol(HttpToolsProtocol):
         return _OFFER.sub(b"", data[:line])
 
     def send_400_response(self, msg: str) -> None:
-        """As the app answers, which learns nothing of it."""
+        """As the app answers, which learns nothing of it; `app.lingering` says why it lingers."""
         request_id = uuid.uuid4().hex
         error = MalformedHttp(msg)
         response = problem_response(error, request_id)
@@ -76,7 +80,12 @@ class Http1Protocol(HttpToolsProtocol):
         lines = [*self.server_state.default_headers, *response.raw_headers]
         head = b"".join(b"%s: %s\r\n" % line for line in lines)
         self.transport.write(STATUS_LINE[error.status] + head + b"\r\n" + bytes(response.body))
-        self.transport.close()
+        self.transport.write_eof()
+        self._refused = True
+        if self.cycle is not None:  # the request before, if it is still in work
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        self.loop.call_later(LINGER_SECONDS, self.transport.close)
 
     def on_headers_complete(self) -> None:
         """From here on it is the body."""
