@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 import uuid
 
@@ -17,6 +18,7 @@ MAX_HEAD = 65_536
 
 _LINE, _END = b"\r\n", b"\r\n\r\n"
 _OFFER = re.compile(rb"\r\nupgrade:[^\r\n]*", re.IGNORECASE)
+_log = logging.getLogger(__name__)
 
 
 class Http1Protocol(HttpToolsProtocol):
@@ -75,6 +77,9 @@ class Http1Protocol(HttpToolsProtocol):
         """As the app answers, which learns nothing of it; `app.lingering` says why it lingers."""
         request_id = uuid.uuid4().hex
         error = MalformedHttp(msg)
+        fields = {"code": error.code, "status": error.status, "request_id": request_id}
+        fields["client"] = (self.client or ("-",))[0]
+        _log.info("refused what is no HTTP", extra={"fields": fields})
         response = problem_response(error, request_id)
         response.headers.update({"x-request-id": request_id, "connection": "close"})
         lines = [*self.server_state.default_headers, *response.raw_headers]

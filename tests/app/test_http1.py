@@ -103,7 +103,10 @@ def test_a_body_is_left_as_it_is(client: httpx.Client) -> None:
     ],
     ids=["header", "path", "TLS", "length", "endless line", "endless head", "long head"],
 )
-def test_what_is_not_http_is_a_problem_as_well(client: httpx.Client, sent: bytes) -> None:
+def test_what_is_not_http_is_a_problem_as_well(
+    client: httpx.Client, sent: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
     address = (client.base_url.host, client.base_url.port)
     with socket.create_connection(address, timeout=10) as connection:
         connection.sendall(sent)
@@ -120,6 +123,8 @@ def test_what_is_not_http_is_a_problem_as_well(client: httpx.Client, sent: bytes
     problem = json.loads(body)
     assert (problem["status"], problem["code"]) == (400, "malformed_http")
     assert problem["request_id"] == headers["x-request-id"]
+    (logged,) = [record.fields for record in caplog.records if record.name == "app.http1"]
+    assert (logged["code"], logged["request_id"]) == (problem["code"], problem["request_id"])
 
 
 def test_a_head_may_be_long(client: httpx.Client) -> None:
