@@ -186,6 +186,16 @@ def until(condition: Callable[[], bool]) -> None:
         time.sleep(0.005)
 
 
+def error_of(response: httpx.Response) -> tuple[int, str]:
+    problem = response.json()
+    assert response.headers["content-type"] == "application/problem+json"
+    assert set(problem) == {"type", "title", "status", "detail", "code", "request_id"}
+    assert problem["status"] == response.status_code
+    assert problem["request_id"] == response.headers["x-request-id"]
+    assert problem["type"].endswith(problem["code"])
+    return response.status_code, problem["code"]
+
+
 def metric(client: httpx.Client, name: str) -> float:
     lines = client.get("/metrics").text.splitlines()
     return float(next(line for line in lines if line.startswith(f"{name} ")).split()[1])
