@@ -230,3 +230,44 @@ def test_waiting_for_a_free_connection_is_no_failure_of_the_endpoint() -> None:
         caller.close()
 
     asyncio.run(main())
+
+
+def caller_of(**values: object) -> Caller:
+    fixed = {"backend": "sagemaker", "endpoint_name": "garments"}
+    return Caller(settings(**fixed, **values), Metrics())
+
+
+def test_of_several_failures_the_last_is_told() -> None:
+    failures = [EndpointFailed("its container fails"), EndpointThrottled("no more calls now")]
+
+    def fail() -> None:
+        raise Failure(failures.pop(0), again=True)
+
+    async def main() -> None:
+        caller = caller_of(endpoint_attempts=2)
+        with pytest.raises(EndpointThrottled, match="no more calls now"):
+            await caller.patiently(fail, time.perf_counter() + 10)
+        caller.close()
+
+    asyncio.run(main())
+
+
+def test_what_is_left_alone_is_told_at_once_and_for_how_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail() -> None:
+        raise Failure(EndpointFailed("its container fails"), again=False)
+
+    async def main() -> None:
+        caller = caller_of(endpoint_failures=1, endpoint_pause_seconds=5)
+        end = time.perf_counter() + 30
+        with pytest.raises(EndpointFailed):
+            await caller.patiently(fail, end)
+        # Who waited so long before another attempt would find it open to calls.
+        monkeypatch.setattr("app.calls.random.uniform", lambda *_: 6.0)
+        with pytest.raises(EndpointUnavailable) as told:
+            await caller.patiently(pytest.fail, end)
+        assert told.value.retry_after in range(2, 6)
+        caller.close()
+
+    asyncio.run(main())

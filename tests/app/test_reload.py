@@ -6,6 +6,7 @@ The same with a real S3 server and a process of its own is in tests/integration/
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import logging
 import os
@@ -16,6 +17,7 @@ import weakref
 from collections.abc import Awaitable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -27,8 +29,10 @@ from app.images import decode
 from app.predictors import Predictor, PredictorError, judging
 from app.predictors.local import LocalPredictor
 from app.release import Latest, Manifest, sha256_of
+from app.reload import Reloader
 from app.service import Service, load_predictor
 from app.settings import Settings
+from app.store import fetch, s3
 from app.store.cache import ArtifactCache
 from app.telemetry import Metrics
 from tests.app.conftest import (
@@ -44,6 +48,7 @@ from tests.app.conftest import (
     until,
     write_artifact,
 )
+from tests.app.fake_s3 import FakeS3
 from tests.versions import other_version
 
 FIRST, SECOND = CARD.version, "2.0.0"
@@ -303,6 +308,127 @@ def test_what_failed_is_tried_again_after_a_while(
         until(lambda: version(server.client) == SECOND)
         assert time.monotonic() - begun > 0.2 + 0.4  # the second time, after twice that
         assert (reloads(server.client, "failed"), reloads(server.client, "ok")) == (2, 1)
+
+
+def test_a_release_that_s3_does_not_give_now_is_tried_again(
+    artifact: Artifact,
+    second: Path,
+    loads: Loads,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Though it was seen, and the copy of the one before might do for a start."""
+    fake = FakeS3()
+
+    def publish(path: Path, number: str) -> None:
+        size, sha256 = path.stat().st_size, sha256_of(path)
+        manifest = Manifest(version=number, sha256=sha256, bytes=size)
+        latest = Latest(version=number, manifest=f"{number}/manifest.json")
+        fake.objects |= {
+            f"garments/{number}/model.pt": path.read_bytes(),
+            f"garments/{number}/manifest.json": manifest.model_dump_json().encode(),
+            "garments/latest.json": latest.model_dump_json().encode(),
+        }
+
+    monkeypatch.setattr(s3, "connected", lambda _: contextlib.nullcontext(fake))
+    monkeypatch.setattr(reload, "RETRY_SECONDS", 0.2)
+    publish(artifact.path, "1.0.0")
+    values = looking(tmp_path / "model.pt").model_copy(
+        update={"model": "s3://shop/garments/latest.json"}
+    )
+
+    async def load(given: Settings, metrics: Metrics) -> Predictor:
+        found = fetch(given.model, given.cache)
+        return await loads(given.model_copy(update={"model": str(found.path)}), metrics)
+
+    with running(values, load) as server:
+        assert version(server.client) == FIRST
+        fake.breaks_off = 3
+        publish(second, SECOND)
+        until(lambda: reloads(server.client, "failed") == 1)
+        until(lambda: version(server.client) == SECOND)
+
+
+class Leaving:
+    """A predictor that takes its time to close."""
+
+    def __init__(self) -> None:
+        self.closing, self.may_close, self.closed = asyncio.Event(), asyncio.Event(), False
+
+    async def close(self) -> None:
+        self.closing.set()
+        await self.may_close.wait()
+        self.closed = True
+
+
+def test_it_ends_only_when_the_model_before_is_closed(
+    model: Path, second: Path, loads: Loads
+) -> None:
+    async def main() -> None:
+        before, values, taken = Leaving(), looking(model), []
+
+        async def load(given: Settings) -> Predictor:
+            return await loads(given, Metrics())
+
+        first = await load(values)
+
+        def swap(new: Predictor) -> Predictor:
+            taken.append(new)
+            return before
+
+        reloader = Reloader(values, Metrics(), load, swap)
+        task = asyncio.create_task(reloader.run(first.model))
+        put(second, model)
+        async with asyncio.timeout(20):
+            await before.closing.wait()
+        task.cancel()
+        await asyncio.wait([task], timeout=0.1)
+        assert not task.done()
+        before.may_close.set()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert before.closed
+        for one in (first, *taken):
+            await one.close()
+
+    asyncio.run(main())
+
+
+def test_what_keeps_failing_is_tried_ever_less_often_and_another_at_once(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    now = [1000.0]
+    monkeypatch.setattr(reload, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(reload, "SETTLE_SECONDS", 0.0)
+
+    async def main() -> None:
+        loads = Loads()
+        first = await loads(looking(model), Metrics())
+        reloader = Reloader(looking(model), Metrics(), pytest.fail, pytest.fail)
+
+        async def pauses(turns: int) -> list[int]:
+            """Between so many attempts, of which none comes a second before its time."""
+            found = []
+            for _ in range(turns):
+                caplog.clear()
+                await reloader._turn(first.model)
+                (said,) = [one for one in caplog.messages if "is not taken" in one]
+                found.append(int(said.split(" in ")[-1].split()[0]))
+                now[0] += found[-1] - 1
+                caplog.clear()
+                await reloader._turn(first.model)
+                assert not caplog.messages
+                now[0] += 1
+            return found
+
+        for name in ("text", "other"):
+            (tmp_path / name).write_text(name)
+            put(tmp_path / name, model)
+            assert await pauses(9) == [60, 120, 240, 480, 960, 1920, 3600, 3600, 3600]
+            now[0] -= 1  # another one does not wait for its time
+        await first.close()
+
+    asyncio.run(main())
 
 
 def test_it_stops_while_another_model_is_being_loaded(
