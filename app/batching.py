@@ -76,6 +76,8 @@ class Batcher(Generic[Item, Result]):
         Returns:
             Whether it has closed, and not the batcher.
         """
+        if self._lanes.closed:
+            return False  # `close` would not wait for it
 
         async def run(batch: list[Waiting[Item, Result]]) -> _Ran[Item, Result]:
             return batch, await lane([waiting.item for waiting in batch])

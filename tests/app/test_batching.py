@@ -594,3 +594,21 @@ def test_a_spare_lane_tries_what_another_has_closed_over(run, monkeypatch) -> No
         await others[0]
 
     run(scenario)
+
+
+def test_a_lane_that_comes_while_the_batcher_closes_is_given_nothing(run) -> None:
+    """Its process is ended as soon as the batcher is closed."""
+
+    async def scenario(batcher, double) -> None:
+        first = await hold(batcher, double)
+        tasks = await waiting(batcher, 1)
+        closing = asyncio.create_task(batcher.close())
+        await asyncio.sleep(0)
+        late = Lane()
+        assert await batcher.serve(late) is False
+        double.gate.set()
+        await closing
+        assert [(await task).result for task in [first, *tasks]] == [0, 2]
+        assert late.batches == []
+
+    run(scenario)
