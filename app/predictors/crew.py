@@ -77,7 +77,10 @@ class Crew:
         pause = PAUSE_SECONDS
         while True:
             started = time.monotonic()
-            reason = await self._employ(job)
+            try:
+                reason = await self._employ(job)
+            except Exception as error:  # such as that no process or thread is left
+                reason = f"it could not be started, or ended: {error}"
             if reason is None:
                 return
             if time.monotonic() - started > MAX_PAUSE_SECONDS:
@@ -88,11 +91,10 @@ class Crew:
 
     async def _employ(self, job: Job) -> str | None:
         """Let a worker answer; why it ended, None where the batcher was closed."""
+        # Not to be cancelled half-way: the new process is handed a socket by its number.
+        starting = asyncio.create_task(Worker.start(job, self._batch_seconds, self._metrics))
         try:
-            worker = await Worker.start(job, self._batch_seconds, self._metrics)
-        except OSError as error:
-            return f"it could not be started: {error}"
-        try:
+            worker = await asyncio.shield(starting)
             reason = await worker.ready()
             if reason is not None:
                 return reason
@@ -106,10 +108,17 @@ class Crew:
                 self._metrics.worker_processes.dec()
             return await worker.reason() if any(closed) else None
         finally:
-            ending = asyncio.create_task(worker.end())
+            ending = asyncio.create_task(_end(starting))
             self._ending.add(ending)
             ending.add_done_callback(self._ending.discard)
             await asyncio.shield(ending)  # that none is left, even where this is cancelled
+
+
+async def _end(starting: asyncio.Task[Worker]) -> None:
+    """End a worker as soon as it is there, if it ever is."""
+    await asyncio.wait([starting])
+    if starting.exception() is None:
+        await starting.result().end()
 
 
 class Worker:

@@ -4,12 +4,15 @@ import asyncio
 import dataclasses
 import os
 import signal
+import stat
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -138,6 +141,34 @@ def test_a_worker_says_why_it_cannot_begin(job: Job, change: dict[str, object], 
         assert said in reason
 
     with_worker(dataclasses.replace(job, **change), use)
+
+
+def test_a_start_that_is_given_up_leaves_nothing(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The number of a socket that is closed too early may be a client's by then."""
+    begun, go_on = threading.Event(), threading.Event()
+    started: list[subprocess.Popen[bytes]] = []
+
+    def slowly(command: list[str], **named: Any) -> subprocess.Popen[bytes]:
+        begun.set()
+        assert go_on.wait(20)
+        [number] = named["pass_fds"]
+        assert stat.S_ISSOCK(os.fstat(number).st_mode)
+        started.append(popen(command, **named))
+        return started[-1]
+
+    async def main() -> None:
+        members = Crew([job], None, 1.0, Metrics())
+        assert await asyncio.to_thread(begun.wait, 20)
+        closing = asyncio.create_task(members.close())
+        await asyncio.sleep(0.01)
+        go_on.set()
+        await closing
+        [process] = started
+        assert process.returncode is not None
+
+    popen = subprocess.Popen
+    monkeypatch.setattr(crew.subprocess, "Popen", slowly)
+    asyncio.run(main())
 
 
 @pytest.fixture
@@ -321,8 +352,9 @@ def test_without_a_worker_the_service_answers(
         assert metric(server.client, "garment_worker_processes") == 0
 
 
+@pytest.mark.parametrize("error", [OSError("no memory"), RuntimeError("can't start new thread")])
 def test_a_worker_that_always_ends_is_started_ever_less_often(
-    monkeypatch: pytest.MonkeyPatch,
+    error: Exception, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(crew, "PAUSE_SECONDS", 0.01)
     monkeypatch.setattr(crew, "MAX_PAUSE_SECONDS", 0.05)
@@ -337,15 +369,17 @@ def test_a_worker_that_always_ends_is_started_ever_less_often(
         monkeypatch.setattr(crew.asyncio, "sleep", pause)
         monkeypatch.setattr(crew.Worker, "start", cannot_start)
         members = Crew([None], None, 1.0, Metrics())
-        while len(pauses) < 5:
-            await sleep(0.01)
+        async with asyncio.timeout(10):
+            while len(pauses) < 5:
+                await sleep(0.01)
         await members.close()
 
     async def cannot_start(*_: object) -> Worker:
-        raise OSError("no memory")
+        raise error
 
     asyncio.run(main())
     assert pauses[:5] == [0.01, 0.02, 0.04, 0.05, 0.05]
+    assert f"it could not be started, or ended: {error}" in caplog.text
 
 
 @pytest.mark.parametrize("cores", range(1, 65))
