@@ -73,9 +73,18 @@ class ArtifactCache:
     def partial(self) -> Iterator[Path]:
         """A new file to write an artifact to; it is removed unless `keep` took it.
 
+        What nothing names makes room for it.
+
         Raises:
             StoreError: the disk is full, or nothing may be written there.
         """
+        self._remove_unnamed()
+        with self._written() as path:
+            yield path
+
+    @contextlib.contextmanager
+    def _written(self) -> Iterator[Path]:
+        """A new file in the folder, which is removed unless it was moved."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._remove_abandoned()
@@ -105,7 +114,7 @@ class ArtifactCache:
         return artifact.model_copy(update={"path": path})
 
     def remember(self, reference: str, sha256: str, tag: str) -> None:
-        """Note what `reference` stands for now, and remove what none stands for any more.
+        """Note what `reference` stands for now, and remove what none does, if it is old.
 
         A cache that cannot be written is only logged.
         """
@@ -113,7 +122,7 @@ class ArtifactCache:
         path = self._index(reference)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with self.partial() as partial:
+            with self._written() as partial:
                 partial.write_text(known.model_dump_json(indent=1), encoding="utf-8")
                 partial.replace(path)
             self._remove_unnamed()
@@ -135,10 +144,13 @@ class ArtifactCache:
         for path in self.folder.glob(f"{_SHA256}/{MODEL_FILE}"):
             if path.parent.name in named:
                 continue
-            # Another process may hold it, or has just removed it.
-            with contextlib.suppress(BlockingIOError, FileNotFoundError):
+            try:
                 if time.time() - path.stat().st_mtime > _ABANDONED_AFTER:
                     _remove(path)
+            except (BlockingIOError, FileNotFoundError):
+                pass  # another process holds it, or has just removed it
+            except OSError as error:
+                logger.warning("Not removed from the cache: %s", error)
 
     def _remove_abandoned(self) -> None:
         for path in self.folder.glob(f"{_PARTIAL}*"):

@@ -355,6 +355,25 @@ def age(cache: Path) -> None:
         os.utime(path, (time.time() - 7200, time.time() - 7200))
 
 
+def test_what_nothing_names_makes_room_for_the_next_release(s3, cache, make_artifact, monkeypatch):
+    """A disk that is full of it would stay so: it was removed after a download only."""
+    for version in ("2.0.0", "3.0.0"):
+        publish_release(s3, make_artifact(version), version)
+        latest = fetch(f"{PREFIX}/latest.json", cache, client=s3)
+    age(cache)
+    publish_release(s3, make_artifact("4.0.0"), "4.0.0")
+
+    def copy_if_there_is_room(*arguments):
+        assert latest.path.exists()  # until the next is known to be whole
+        if len(list(cache.glob("*/model.pt"))) > 1:
+            raise OSError(28, os.strerror(28))
+        return copy(*arguments)
+
+    copy = transfer.copy
+    monkeypatch.setattr(transfer, "copy", copy_if_there_is_room)
+    assert fetch(f"{PREFIX}/latest.json", cache, client=s3).card.version == "4.0.0"
+
+
 def test_a_release_that_somebody_holds_is_kept(s3, cache, make_artifact):
     """Its workers may have to be started anew, and the next release may never answer."""
     first = fetch(f"{PREFIX}/latest.json", cache, client=s3)
