@@ -43,9 +43,21 @@ function row({ key, label, choice, probability }, truth, judge) {
   }
   button.addEventListener("click", (event) => {
     // The second click of a double-click would meet the card that has moved up.
-    if (event.detail <= 1) judge(chosen ? null : choice);
+    if (event.detail <= 1) steadily(button, () => judge(chosen ? null : choice));
   });
   return button;
+}
+
+/** In a card whose head is out of sight, as on a phone, the button stays where the finger is. */
+function steadily(button, change) {
+  const card = button.closest(".card");
+  const { top } = button.getBoundingClientRect();
+  const wasCut = card.getBoundingClientRect().top < 0;
+  change();
+  if (!wasCut || !card.isConnected) return;
+  const now = [...card.querySelectorAll(".choice")]
+    .find(({ dataset }) => dataset.choice === button.dataset.choice);
+  window.scrollBy({ top: now.getBoundingClientRect().top - top, behavior: "instant" });
 }
 
 /**

@@ -93,8 +93,9 @@ export class Labels {
     // After the last one a further key is for none.
     const target = element.isConnected ? next : nearest;
     this.#arrived = target && this.#list.photoOf(target);
-    // It comes to where this one was; who clicks there has it in sight.
+    // It comes to where this one was; who clicks there has it in sight, but for its head perhaps.
     (target ?? this.#list.beside()).focus({ preventScroll: !onward });
+    target?.firstElementChild.scrollIntoView({ block: "nearest" });
   }
 
   #set(photo, truth) {

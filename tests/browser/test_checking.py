@@ -128,6 +128,33 @@ def test_page_stays_where_it_is_while_photos_are_labelled(
         assert page.evaluate("scrollY") == before
 
 
+def test_finger_meets_what_it_has_met_where_heads_are_out_of_sight(
+    grey_service: str, open_page: OpenPage, tmp_path: Path
+) -> None:
+    page = open_page(
+        grey_service, viewport={"width": 360, "height": 500}, is_mobile=True, has_touch=True
+    )
+    _answered(page, [_grey(tmp_path, f"{n}.png", 4) for n in range(6)])
+    card = _card(page, "2.png")
+    card.get_by_text("All ten, and details").tap()
+    for category, place in (("None of these", 300), ("Trouser", 200)):  # no double tap
+        button = card.get_by_role("button", name=category)
+        scroll = f"(element) => scrollBy(0, element.getBoundingClientRect().top - {place})"
+        button.evaluate(scroll)
+        assert card.bounding_box()["y"] < 0
+        button.tap()
+        page.evaluate("() => new Promise((done) => requestAnimationFrame(() => setTimeout(done)))")
+        assert button.bounding_box()["y"] == pytest.approx(place, abs=2)
+
+    for _ in range(2):
+        page.get_by_role("button", name="Take back").tap()
+    _show(page, "To look at")
+    card.get_by_role("button", name="None of these").scroll_into_view_if_needed()
+    card.get_by_role("button", name="None of these").tap()
+    expect(_card(page, "3.png")).to_be_focused()
+    expect(_card(page, "3.png").locator(".name")).to_be_in_viewport()
+
+
 def test_keys_go_through_what_is_to_be_looked_at(
     grey_service: str, open_page: OpenPage, tmp_path: Path
 ) -> None:

@@ -83,11 +83,41 @@ def test_text_is_as_large_as_the_browser_is_told_to(service: str, browser: Brows
         args=[*CHROMIUM_ARGUMENTS, "--blink-settings=defaultFontSize=24"],
     )
     try:
-        page = large.new_page()
+        page = large.new_page(viewport={"width": 320, "height": 640})
         page.goto(service)
         expect(page.locator("body")).to_have_css("font-size", "24px")
+        page.set_input_files("#files", ANKLE_BOOT)
+        page.get_by_text("All ten, and details").click()
+        for part in ("html", ".choice", ".label"):
+            overflows = "(element) => element.scrollWidth > element.clientWidth"
+            assert not page.locator(part).first.evaluate(overflows), part
     finally:
         large.close()
+
+
+def test_ring_of_a_filter_is_whole(service: str, open_page: OpenPage) -> None:
+    page = open_page(service, viewport={"width": 1280, "height": 800})
+    page.set_input_files("#files", ANKLE_BOOT)
+    expect(page.get_by_role("status")).to_contain_text("1 of 1 photos answered")
+    page.get_by_role("radio", name="All").focus()
+    page.keyboard.press("ArrowRight")
+    box = page.locator("#filter input:checked + span").bounding_box()
+    assert box
+    width = 7
+    sides = {**box, "x": box["x"] + box["width"], "width": width}, {**box, "x": box["x"] - width}
+    for side in sides:
+        middle = {**side, "y": box["y"] + box["height"] / 2, "width": width, "height": 1}
+        image = Image.open(BytesIO(page.screenshot(clip=middle))).convert("RGB")
+        assert image.getpixel((3, 0)) == (31, 95, 91)  # the accent
+
+
+def test_ornaments_are_not_read_out(service: str, open_page: OpenPage) -> None:
+    page = open_page(service)
+    page.set_input_files("#files", ANKLE_BOOT)
+    summary = page.locator("summary").filter(has_text="Show why")
+    for _ in range(2):  # open, too
+        summary.click()
+        expect(summary).to_have_accessible_name("Show why")
 
 
 def test_counts_are_shown_once_per_frame(service: str, open_page: OpenPage) -> None:
