@@ -132,10 +132,10 @@ def load_module(path: Path, precision: Precision) -> torch.jit.ScriptModule:
     dtype = torch.float32 if precision == "float32" else torch.bfloat16
     module = torch.jit.load(path, map_location="cpu").eval()
     module = module.to(dtype=dtype, memory_format=torch.channels_last)
-    methods = ["preprocess", "backgrounds", "logits", "calibrate", "explain", "seen", "turns"]
-    # Artifacts made before have no `turns`.
-    methods = [name for name in methods if hasattr(module, name)]
-    frozen: torch.jit.ScriptModule = torch.jit.freeze(module, preserved_attrs=methods)
+    frozen: torch.jit.ScriptModule = torch.jit.freeze(
+        module,
+        preserved_attrs=["preprocess", "backgrounds", "logits", "calibrate", "explain", "seen"],
+    )
     return frozen
 
 

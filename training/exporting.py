@@ -83,8 +83,8 @@ def export(
         raise TrainingError(DIVERGED)
     run = functools.partial(run_logits, model.logits)
     logits = {
-        name: upright_logits(model, split.images, as_they_are[name], run)
-        for name, split in loaded.items()
+        name: upright_logits(split.images, as_they_are[name], run) if model.orientation else those
+        for (name, split), those in zip(loaded.items(), as_they_are.values(), strict=True)
     }
     backgrounds = {name: _backgrounds(model, split.images) for name, split in loaded.items()}
 

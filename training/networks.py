@@ -186,24 +186,14 @@ class GarmentModel(nn.Module):
     def logits(self, batch: Tensor) -> Tensor:
         """Float `[N, 3, 112, 112]` to uncalibrated outputs.
 
-        `[N, 10]`, or `[N, 11]` with `other`, and four more behind them of how the image is turned,
-        where that is known.
+        `[N, 10]`, or `[N, 11]` with `other`, and where that is known four more behind them, of how
+        many quarter turns clockwise make the image upright.
         """
         if self.orientation is not None:
             middle, maps = self._layers(batch)
             outputs = self.network.fc(maps.mean(dim=[2, 3]))
             return torch.cat([outputs, self.orientation(self._quarters(middle, maps))], dim=1)
         return self.network(batch)  # type: ignore[no-any-return]
-
-    @torch.jit.export
-    def turns(self, logits: Tensor) -> Tensor:
-        """int64 `[N]`: the quarter turns, clockwise, that would make each image upright.
-
-        0 too where that is not known.
-        """
-        if self.orientation is not None:
-            return logits[:, -4:].argmax(dim=1)
-        return torch.zeros(logits.shape[0], dtype=torch.int64)
 
     @torch.jit.export
     def calibrate(self, logits: Tensor, backgrounds: Tensor) -> tuple[Tensor, Tensor]:

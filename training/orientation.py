@@ -11,7 +11,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import torch
 from sklearn.exceptions import ConvergenceWarning
@@ -20,11 +19,9 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from app.upright import WAYS, is_better, turns_upright
 from training.errors import TrainingError
 from training.networks import LAYOUT, GarmentModel, normalise
-
-WAYS = 4
-"""Up, and turned by one, two and three quarters."""
 
 INVERSE_REGULARISATION = 0.01
 """scikit-learn's C."""
@@ -81,26 +78,24 @@ def stored_orientation(path: Path) -> nn.Linear | None:
     return layer
 
 
-def upright_logits(
-    model: Any, images: Tensor, logits: Tensor, run: Callable[[Tensor], Tensor]
-) -> Tensor:
+def upright_logits(images: Tensor, logits: Tensor, run: Callable[[Tensor], Tensor]) -> Tensor:
     """The logits of images, those that lie on a side or on their head turned before.
 
     As serving does it; see `app.predictors.judging.run_upright`.
 
     Args:
-        model: a `GarmentModel`, or the module of an artifact.
         images: uint8 `[N, 3, S, S]`.
-        logits: float `[N, C]`, of the images as they are.
+        logits: float `[N, C]`, of the images as they are; the last four of the ways up.
         run: gives the logits of images.
     """
-    turns = model.turns(logits)
-    places = turns.nonzero()[:, 0]
-    if len(places) == 0:
+    ways = logits[:, -WAYS:].tolist()
+    turns = [turns_upright(row) for row in ways]
+    places = [place for place, quarters in enumerate(turns) if quarters]
+    if not places:
         return logits
-    turned = [torch.rot90(images[place], -int(turns[place]), [1, 2]) for place in places]
-    again = run(torch.stack(turned))
-    is_upright = model.turns(again) == 0
+    again = run(torch.stack([torch.rot90(images[at], -turns[at], [1, 2]) for at in places]))
     logits = logits.clone()
-    logits[places[is_upright]] = again[is_upright]
+    for place, row in zip(places, again, strict=True):
+        if is_better(turns[place], ways[place], row[-WAYS:].tolist()):
+            logits[place] = row
     return logits

@@ -33,8 +33,11 @@ class Scores:
     """Of being one of the ten at all; None when the model cannot tell."""
     background: Background
     """What lies around the garment; the model's limits depend on it."""
+    ways: tuple[float, ...] | None = None
+    """Logits of needing none, one, two and three quarter turns, clockwise, to be upright; None when
+    the model cannot tell."""
     quarter_turns: int = 0
-    """Clockwise, that would make the image upright; 0 too where the model cannot tell."""
+    """By how many it was turned before this was said."""
 
 
 @dataclass(frozen=True, slots=True)

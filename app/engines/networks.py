@@ -33,9 +33,6 @@ EPSILON = 1e-5
 
 INPUT_LEVELS, WEIGHT_LEVELS = 256, 255
 
-QUARTERS = 4
-"""Quarter turns by which an image may be turned, none among them: outputs that tell of it."""
-
 VGG16 = (64, 64, 0, 128, 128, 0, 256, 256, 256, 0, 512, 512, 512, 0, 512, 512, 512, 0)
 """Channels of its convolutions; 0 is a pooling."""
 
@@ -53,9 +50,9 @@ def build_model(
         architecture: `resnet18` or `vgg16`.
         weights: by torchvision's names.
         shape: N (-1 for any), H and W.
-        output: `logits` `[N, C]`, the last `QUARTERS` of them of how the image is turned, where
-            there are weights for that; or `maps` `[N, C, h, w]`, the evidence for each class in
-            each place, which ResNet18 averages.
+        output: `logits` `[N, C]`, the last four of them of the ways up (see `app.upright`),
+            where there are weights for that; or `maps` `[N, C, h, w]`, the evidence for each class
+            in each place, which ResNet18 averages.
         ranges: of each layer's input, by its name, for int8; None for floating point.
 
     Raises:

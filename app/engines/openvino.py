@@ -18,8 +18,9 @@ from PIL import Image
 from app.artifact import Artifact
 from app.card import BACKGROUNDS, CATEGORIES
 from app.engines import EngineName, EnginePrecision, Explanation, Pixels, Scores
-from app.engines.networks import MAPS, QUARTERS, build_model
+from app.engines.networks import MAPS, build_model
 from app.letterbox import backgrounds, letterbox
+from app.upright import WAYS
 from app.weights import read_weights
 
 DEVICE = "CPU"
@@ -105,13 +106,12 @@ class OpenVINOEngine:
         if self._rejects:
             both = logits[:, : len(CATEGORIES) + 1] / self._garment[seen]
             garment = (1 - _softmax(both)[:, len(CATEGORIES)]).tolist()
-        turns = [0] * len(images)
+        ways: list[tuple[float, ...] | None] = [None] * len(images)
         if self._turns:
-            turns = logits[:, -QUARTERS:].argmax(axis=1).tolist()
-        rows = zip(categories.tolist(), garment, seen.tolist(), turns, strict=True)
+            ways = [tuple(row) for row in logits[:, -WAYS:].tolist()]
+        rows = zip(categories.tolist(), garment, seen.tolist(), ways, strict=True)
         return [
-            Scores(tuple(row), known, BACKGROUNDS[around], turned)
-            for row, known, around, turned in rows
+            Scores(tuple(row), known, BACKGROUNDS[around], way) for row, known, around, way in rows
         ]
 
     def explain(self, image: Pixels, class_id: int) -> Explanation:

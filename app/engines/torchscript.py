@@ -14,6 +14,7 @@ from app.artifact import Artifact, Precision, load_module
 from app.card import BACKGROUNDS
 from app.cpu import is_fast_at_bfloat16
 from app.engines import EngineError, EngineName, EnginePrecision, Explanation, Pixels, Scores
+from app.upright import WAYS
 
 
 class TorchScriptEngine:
@@ -67,13 +68,13 @@ class TorchScriptEngine:
             backgrounds = self._module.backgrounds(batch)
             logits = self._module.logits(self._in_precision(batch))
             probabilities, garment = self._module.calibrate(logits, backgrounds)
-            turns = [0] * len(batch)
+            ways: list[tuple[float, ...] | None] = [None] * len(batch)
             if self._turns:
-                turns = self._module.turns(logits).tolist()
-        found = probabilities.tolist(), garment.tolist(), backgrounds.tolist(), turns
+                ways = [tuple(row) for row in logits[:, -WAYS:].tolist()]
+        found = probabilities.tolist(), garment.tolist(), backgrounds.tolist(), ways
         return [
-            Scores(tuple(row), known if self._rejects else None, BACKGROUNDS[background], turned)
-            for row, known, background, turned in islice(zip(*found, strict=True), len(images))
+            Scores(tuple(row), known if self._rejects else None, BACKGROUNDS[background], way)
+            for row, known, background, way in islice(zip(*found, strict=True), len(images))
         ]
 
     def explain(self, image: Pixels, class_id: int) -> Explanation:

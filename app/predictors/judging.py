@@ -13,6 +13,7 @@ from app.images import decode
 from app.letterbox import LARGEST_EDGE
 from app.review import is_blank
 from app.trimming import trim
+from app.upright import is_better, turns_upright
 
 SMALL_BYTES = 64 * 1024
 SMALL_PIXELS = 1_000_000
@@ -69,25 +70,22 @@ def prepare(engine: Engine, max_pixels: int, photo: bytes, most_held: int | None
 def run_upright(engine: Engine, images: list[Pixels], alone: bool = False) -> list[Scores]:
     """What `engine` says of images, those that lie on a side or on their head turned before.
 
-    An image that it takes for a turned one is run once more, turned, and that answer is taken if it
-    then takes it for upright: some things look the same on their head.
+    What seems to lie is run once more, turned; see `app.upright` for which answer is taken.
 
     Args:
         engine: what runs them.
         images: as its `run` takes them.
         alone: see `app.engines.Engine.run`.
-
-    Returns:
-        Of each, with the quarter turns that it was turned by.
     """
     scores = engine.run(images, alone)
-    places = [place for place, each in enumerate(scores) if each.quarter_turns]
+    turns = [turns_upright(each.ways) if each.ways else 0 for each in scores]
+    places = [place for place, quarters in enumerate(turns) if quarters]
     if places:
-        turned = [upright(images[place], scores[place].quarter_turns) for place in places]
+        turned = [upright(images[place], turns[place]) for place in places]
         for place, again in zip(places, engine.run(turned, alone), strict=True):
-            first = scores[place]
-            better, turns = (first, 0) if again.quarter_turns else (again, first.quarter_turns)
-            scores[place] = replace(better, quarter_turns=turns)
+            before, after = scores[place].ways, again.ways
+            if before and after and is_better(turns[place], before, after):
+                scores[place] = replace(again, quarter_turns=turns[place])
     return scores
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import io
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,7 @@ from app.engines import Engine, Pixels, Scores
 from app.engines.openvino import OpenVINOEngine
 from app.engines.torchscript import TorchScriptEngine
 from app.predictors.judging import run_upright
+from app.upright import RARITY, is_better, turns_upright
 from tests.app.conftest import encode, running, settings
 from tests.turning_model import save_turning_model, shaded
 
@@ -41,7 +44,7 @@ def test_each_engine_tells_which_way_up(turning: Artifact, kind: Any, precision:
     engine: Engine = kind(turning, precision, 1)
     ways = [0, 1, 2, 3, 2, 0]
     images = [engine.prepare(photo(place, way)) for place, way in enumerate(ways)]
-    assert [each.quarter_turns for each in engine.run(images)] == ways
+    assert [turns_upright(each.ways or ()) for each in engine.run(images)] == ways
     upright = engine.run([engine.prepare(photo(place)) for place in range(len(ways))])
     for found, known in zip(run_upright(engine, images), upright, strict=True):
         assert found.probabilities == pytest.approx(known.probabilities, abs=GOLDEN_TOLERANCE)
@@ -49,12 +52,12 @@ def test_each_engine_tells_which_way_up(turning: Artifact, kind: Any, precision:
 
 
 class Told:
-    """An engine that is told how images lie, at its first run and its second.
+    """An engine that is told the logits of the ways up of its images, for each run.
 
     Image n has n at one end and n + 5 at the other; its class is what is at the first.
     """
 
-    def __init__(self, *ways: list[int]) -> None:
+    def __init__(self, *ways: Sequence[tuple[float, ...] | None]) -> None:
         self._ways = ways
         self.runs: list[tuple[int, bool]] = []
 
@@ -72,18 +75,36 @@ def two_ended(number: int) -> Pixels:
     return np.array([[[number] * 3, [number + 5] * 3]], np.uint8)
 
 
+UP, ON_HEAD = (9.0, 0.0, 0.0, 0.0), (0.0, 0.0, 9.0, 0.0)
+
+
 def test_only_what_lies_is_run_again_and_only_what_then_stands_is_taken() -> None:
-    engine: Any = Told([0, 2, 2, 0], [9, 0, 3, 9])
+    engine: Any = Told([UP, ON_HEAD, ON_HEAD, UP], [UP, UP, ON_HEAD, UP])
     found = run_upright(engine, [two_ended(number) for number in range(4)], alone=True)
     assert engine.runs == [(4, True), (2, True)]
     assert [each.quarter_turns for each in found] == [0, 2, 0, 0]
     assert [each.probabilities.index(1.0) for each in found] == [0, 6, 2, 3]
 
 
-def test_upright_images_are_run_once() -> None:
-    engine: Any = Told([0, 0])
+@pytest.mark.parametrize("ways", [UP, None])
+def test_upright_images_are_run_once(ways: tuple[float, ...] | None) -> None:
+    engine: Any = Told([ways, ways])
     assert len(run_upright(engine, [two_ended(0), two_ended(1)])) == 2
     assert engine.runs == [(2, False)]
+
+
+@pytest.mark.parametrize("turns", [1, 2, 3])
+@pytest.mark.parametrize(("odds", "better"), [(RARITY * 1.01, True), (RARITY * 0.99, False)])
+def test_both_looks_together_must_be_sure_enough(turns: int, odds: float, better: bool) -> None:
+    each = math.log(odds) / 2
+    before, after = [0.0] * 4, [0.0] * 4
+    before[turns], after[0] = each, each
+    for far in (1, 2, 3):
+        if far != -turns % 4:
+            after[far] = -99.0  # what it was not is no evidence
+    assert is_better(turns, before, after) is better
+    after[(turns + 1) % 4 or 1] = 2 * each
+    assert not is_better(turns, before, after)
 
 
 @pytest.mark.parametrize("engine", ["torchscript", "openvino"])

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from app.artifact import Precision, load_module
+from app.artifact import Precision, load_module, open_artifact
 from training.measurement.limits import Answers
 from training.networks import normalise
 from training.orientation import upright_logits
@@ -31,7 +31,7 @@ def predict(path: Path, images: Tensor, precision: Precision, batch_size: int) -
     """
     module = load_module(path, precision)
     dtype = torch.float32 if precision == "float32" else torch.bfloat16
-    can_turn = hasattr(module, "turns")  # artifacts made before cannot
+    can_turn = open_artifact(path).card.can_turn
     probabilities, garment, backgrounds = [], [], []
 
     def run(pixels: Tensor) -> Tensor:
@@ -48,7 +48,7 @@ def predict(path: Path, images: Tensor, precision: Precision, batch_size: int) -
             seen = module.backgrounds(normalise(pixels))
             logits = run(pixels)
             if can_turn:
-                logits = upright_logits(module, pixels, logits, run)
+                logits = upright_logits(pixels, logits, run)
             answer = module.calibrate(logits, seen)
             probabilities.append(answer[0])
             garment.append(answer[1])
