@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from torch import nn
@@ -24,6 +24,9 @@ GUESS = (
 
 NEVER_TURNS = "It does not see that a photo lies on a side or on its head: turn those before."
 
+UNLEARNT = "It was trained without images of "
+"""How the line begins that names the categories that the model cannot know."""
+
 AGAIN = "It was calibrated again after its training, on "
 """How the line begins that names the data of a later calibration, with its licence."""
 
@@ -35,13 +38,17 @@ Hyperparameters = dict[str, str | int | float | bool | None]
 
 @dataclass(frozen=True)
 class Provenance:
-    """What is told of the run that trained the model."""
+    """What is told of the run that trained the model.
+
+    `missing` are the categories that it had no images of to train on.
+    """
 
     version: str
     architecture: Architecture
     hyperparameters: Hyperparameters
     command: str
     sources: list[DataSource]
+    missing: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -99,7 +106,12 @@ def _limitations(
 ) -> list[str]:
     """What the model is bad at, in sentences."""
     valid = {name: one for name, one in figures.items() if name.endswith("/valid")}
-    lines = [line for name, measured in valid.items() for line in _confusions(name, measured)]
+    lines = []
+    if told.missing:
+        lines.append(f"{UNLEARNT}{', '.join(told.missing)}: do not expect it to tell them.")
+    elif again is not None:
+        lines += [line for line in again.before.limitations if line.startswith(UNLEARNT)]
+    lines += [line for name, measured in valid.items() for line in _confusions(name, measured)]
     if any(part.garment_threshold is None for part in calibration.values()):
         lines.append("It cannot tell that an image shows no garment: it names one of the ten.")
     elif again is None and not any(there.others for there in support.values()):

@@ -97,5 +97,6 @@ def _export_run(arguments: argparse.Namespace) -> None:
         hyperparameters,
         state["command"],
         made_of if stored is None else stored,
+        state.get("missing", []),  # earlier versions did not keep it
     )
     export(network, sources, told, arguments.output or folder / "model.pt")

@@ -41,6 +41,12 @@ class Mixture:
         """How many a network needs: ten, and one more where there are images of `other`."""
         return len(CATEGORIES) + bool((self.split.labels == len(CATEGORIES)).any())
 
+    @property
+    def missing(self) -> list[str]:
+        """The categories of which an epoch draws no image: no network learns them."""
+        drawn = set(self.split.labels[self.draws > 0].tolist())
+        return [name for label, name in enumerate(CATEGORIES) if label not in drawn]
+
     def order(self, generator: torch.Generator) -> Tensor:
         """The images of one epoch, shuffled: int64, `draws.sum()` of them.
 

@@ -108,6 +108,13 @@ def _train(options: Options, group: Processes) -> int:
     )
     del train  # the mixture holds their images
     labels = mixture.split.labels
+    if mixture.missing:
+        forgotten = f", and what {options.start_from} knows of them is lost"
+        say(
+            f"warning: no source has images of {', '.join(mixture.missing)} to train on: the "
+            f"result cannot tell them{forgotten if options.start_from else ''}",
+            sys.stderr,
+        )
     torch.manual_seed(options.seed)
     objective = Objective(mixture, options, group.device)
     network = build_network(options.architecture, objective.width, options.pretrained)
@@ -165,6 +172,7 @@ def _train(options: Options, group: Processes) -> int:
             options.hyperparameters(),
             options.command,
             seen,
+            mixture.missing,
         )
         network = checkpoint.network_of(checkpoint.weights_of(options.checkpoint_dir))
         export(network, sources, told, options.model_dir / "model.pt")

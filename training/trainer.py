@@ -73,7 +73,7 @@ class Trainer:
         )
         self.valid = {name: Images(split, rank, world, device) for name, split in valid.items()}
         self.blend = make_blend(options.mix, objective.kinds)
-        self.data = mixture.sizes
+        self.data, self.missing = mixture.sizes, mixture.missing
         self.step = 0
         self.sums = torch.zeros(3, dtype=torch.float64)  # loss, right answers, images
         self.seconds = 0.0  # what the epoch has taken before an interruption
@@ -234,6 +234,7 @@ class Trainer:
             "hyperparameters": self.options.hyperparameters(),
             "command": self.options.command,
             "data": self.data,
+            "missing": self.missing,
             "outputs": self.objective.outputs,
             "sources": [source.model_dump() for source in self.sources],
             "network": self.network.state_dict(),

@@ -48,6 +48,17 @@ def test_data_is_named_as_long_as_something_of_it_is_left() -> None:
     assert len(whole.limitations) == 1
 
 
+def test_categories_that_were_not_learnt_are_named_also_after_a_later_calibration() -> None:
+    told = Provenance("1.0.0", "resnet18", {}, "a command", [SHOP], missing=["Sandal", "Bag"])
+    first = model_card(told, 1, make_card().calibration, {}, {})
+    line = "It was trained without images of Sandal, Bag: do not expect it to tell them."
+    assert first.limitations[0] == line
+
+    enough = Support(100, 100)
+    later = again(first, SHOP, white=enough, black=enough, scene=enough)
+    assert later.limitations[0] == line
+
+
 def test_the_card_names_the_confusions_that_the_report_names() -> None:
     calibration = make_card().calibration
     truth = np.array([0, 2, 4, 6, 6, 6])

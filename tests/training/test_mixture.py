@@ -95,6 +95,16 @@ def test_other_needs_an_eleventh_output() -> None:
     assert (ten.outputs, eleven.outputs) == (10, 11)
 
 
+def test_categories_of_which_no_image_is_drawn_are_named() -> None:
+    sources = {"a": split(1, 1, 1, 1, 1, 0, 1, 1, 0, 1, 1), "b": split(0, 0, 0, 0, 0, 0, 0, 0, 1)}
+    drawn = mix(sources, {"a": 1.0, "b": 0.5}, {"a": 0.0, "b": 0.0})
+    ignored = mix(sources, {"a": 1.0, "b": 0.0}, {"a": 0.0, "b": 0.0})
+
+    assert drawn.missing == ["Sandal"]
+    assert ignored.missing == ["Sandal", "Bag"]
+    assert mix({"a": split(*[1] * 10)}, {"a": 1.0}, {"a": 0.0}).missing == []
+
+
 def test_the_processes_of_a_run_share_each_batch() -> None:
     mixture = mix({"a": split(10, 9)}, {"a": 1.0}, {"a": 0.5})
     alone = list(Batches(mixture, mixture.split.labels, 6, seed=0).in_epoch(1, 8, 0))

@@ -279,6 +279,30 @@ def test_a_run_starts_from_the_result_of_another(
         run([*more, "--output", str(tmp_path / "vgg16"), "--architecture", "vgg16"])
 
 
+def test_categories_without_images_are_told_at_the_start_and_in_the_card(
+    data: Path, finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "without images" not in " ".join(open_artifact(finished / "model.pt").card.limitations)
+    for split in ("train", "valid"):
+        for name in ("Sandal", "Bag"):
+            shutil.rmtree(data / split / name)
+    capsys.readouterr()
+    model = finished / "model.pt"
+
+    assert run(flags(data, tmp_path / "fewer", epochs=1, diagnose="off", start_from=model)) == 0
+
+    warning = (
+        "warning: no source has images of Sandal, Bag to train on: the result cannot tell them, "
+        f"and what {model} knows of them is lost"
+    )
+    assert warning in capsys.readouterr().err
+    line = "It was trained without images of Sandal, Bag"
+    assert line in " ".join(open_artifact(tmp_path / "fewer/model.pt").card.limitations)
+    arguments = argparse.Namespace(run=tmp_path / "fewer", data=[data], version="1", output=None)
+    assert export.run(arguments) == 0
+    assert line in " ".join(open_artifact(tmp_path / "fewer/model.pt").card.limitations)
+
+
 @pytest.mark.slow
 def test_the_card_names_what_the_first_model_had_learnt_from(
     data: Path, make_tree: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
