@@ -27,6 +27,7 @@ from training.blend import make_blend
 from training.data.datasets import Split
 from training.diagnose import Diagnosis
 from training.distributed import Processes
+from training.errors import CheckpointError
 from training.mixture import Mixture
 from training.networks import INPUT_SIZE, channels_last, normalise
 from training.objective import Objective
@@ -73,7 +74,8 @@ class Trainer:
         )
         self.valid = {name: Images(split, rank, world, device) for name, split in valid.items()}
         self.blend = make_blend(options.mix, objective.kinds)
-        self.data, self.missing = mixture.sizes, mixture.missing
+        self.data, self.digest = mixture.sizes, mixture.digest
+        self.missing = mixture.missing
         self.step = 0
         self.sums = torch.zeros(3, dtype=torch.float64)  # loss, right answers, images
         self.seconds = 0.0  # what the epoch has taken before an interruption
@@ -234,6 +236,7 @@ class Trainer:
             "hyperparameters": self.options.hyperparameters(),
             "command": self.options.command,
             "data": self.data,
+            "digest": self.digest,
             "missing": self.missing,
             "outputs": self.objective.outputs,
             "sources": [source.model_dump() for source in self.sources],
@@ -250,7 +253,11 @@ class Trainer:
         checkpoint.save(self.options.checkpoint_dir, state)
 
     def resume(self) -> bool:
-        """Go on from the checkpoint, if there is one."""
+        """Go on from the checkpoint, if there is one.
+
+        Raises:
+            CheckpointError: it is of another run, or of other data.
+        """
         path = self.options.checkpoint_dir / checkpoint.FILE
         if not path.exists():
             return False
@@ -259,6 +266,11 @@ class Trainer:
         checkpoint.check_same_run(
             path, theirs | {"data": state.get("data", self.data)}, ours | {"data": self.data}
         )
+        if state.get("digest", self.digest) != self.digest:  # earlier versions did not keep it
+            raise CheckpointError(
+                f"{path} was written by a run on other data: as many images, of other names or "
+                "labels. Give the data of that run, or another --output"
+            )
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
