@@ -66,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     # Only told here: `with_config` has replaced it by its flags before these are read.
     add("--config", type=Path, metavar="FILE", help=f"{CONFIG_HELP}; flags given here win")
     flag: dict[str, Any] = {"type": switch, "nargs": "?", "const": True, "default": False}
-    add("--resume", **flag, help="go on from the last checkpoint, if there is one")
+    add("--resume", **flag, help="go on from the last checkpoint; without one, start")
 
     add = parser.add_argument_group("network").add_argument
     add("--architecture", choices=ARCHITECTURES, default="resnet18", help="default: %(default)s")

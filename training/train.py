@@ -68,6 +68,12 @@ def _train(options: Options, group: Processes) -> int:
     if not options.resume:
         apart = options.checkpoint_dir != options.output
         checkpoint.check_unused(options.checkpoint_dir, "--checkpoint-dir" if apart else "--output")
+    elif not (options.checkpoint_dir / checkpoint.FILE).exists():  # as in the first start of a job
+        say(
+            f"warning: --resume: there is no checkpoint in {options.checkpoint_dir}, so this run "
+            "begins from the start",
+            sys.stderr,
+        )
     sources = data_of(options)
     for name, paths in sources.items():
         for needed in NEEDED:

@@ -81,6 +81,35 @@ def test_the_order_of_the_sources_is_kept(
     assert main([*command(tmp_path / "run", photos, data), "--resume"]) == 0
 
 
+@pytest.mark.usefixtures("no_export")
+def test_a_place_without_a_checkpoint_is_told(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*command(tmp_path / "run", data), "--resume"]) == 0  # a job begins like this
+    said = capsys.readouterr()
+    assert f"warning: --resume: there is no checkpoint in {tmp_path / 'run'}" in said.err
+    assert main([*command(tmp_path / "run", data), "--resume"]) == 0
+    said = capsys.readouterr()
+    assert "no checkpoint" not in said.err
+    assert "resumed after epoch 1" in said.out
+
+
+@pytest.mark.usefixtures("no_export")
+def test_other_labels_or_names_are_other_data(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    started, file = command(tmp_path / "run", data), data / "train/Coat/000.png"
+    assert main(started) == 0
+
+    file.rename(file.with_name("new.png"))
+    assert main([*started, "--resume"]) == 2
+    assert "other data: as many images, of other names or labels" in capsys.readouterr().err
+    state = checkpoint.load(tmp_path / "run")
+    del state["digest"]  # as earlier versions wrote it
+    checkpoint.save(tmp_path / "run", state)
+    assert main([*started, "--resume"]) == 0
+
+
 def test_a_run_that_has_diverged_is_told_at_its_export(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -140,6 +140,21 @@ def test_data_that_train_takes_is_taken(s3, there, channels):
     check_places(described(*(f"--data={one}" for one in more), data=first), session())
 
 
+def test_a_job_goes_on_only_from_where_a_checkpoint_is(s3):
+    for name in (
+        "data/home/train.zip",
+        "data/home/valid.zip",
+        "jobs/old/checkpoints/checkpoint.pt",
+    ):
+        s3.put_object(Bucket="shop", Key=name, Body=b"x")
+    with pytest.raises(
+        CloudError, match=r"no checkpoint\.pt in s3://shop/jobs/odl/checkpoints, so"
+    ):
+        check_places(described("--checkpoints", "s3://shop/jobs/odl/checkpoints"), session())
+    check_places(described("--checkpoints", "s3://shop/jobs/old/checkpoints/"), session())
+    check_places(described("--spot"), session())  # its own place, which is empty at first
+
+
 def test_ctrl_c_while_a_job_is_started_tells_its_name():
     told = r"--name garment-1, and .* follows it"
     with pytest.raises(CloudError, match=told), being_started("garment-1"):

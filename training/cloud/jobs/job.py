@@ -35,7 +35,7 @@ class Job:
     """What a job reads, runs on and leaves; times in seconds.
 
     `channels` are S3 addresses by channel, `role` a name or an ARN. `image` is None for AWS's
-    newest, `checkpoints` for none at all.
+    newest, `checkpoints` for none at all; `goes_on` tells that there has to be one already.
     """
 
     name: str
@@ -52,6 +52,7 @@ class Job:
     max_wait: int | None
     image: str | None
     tags: Mapping[str, str] = field(default_factory=dict)
+    goes_on: bool = False
 
 
 def job_of(
@@ -119,6 +120,7 @@ def job_of(
         max_wait=wait if arguments.spot else None,
         image=arguments.image,
         tags=_tags(arguments.tag),
+        goes_on=bool(given),
     )
 
 

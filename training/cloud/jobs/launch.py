@@ -6,6 +6,7 @@ import contextlib
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import boto3
 
@@ -18,6 +19,9 @@ from training.cloud.jobs.source import write_source
 from training.cloud.prices import highest_price
 from training.data.folder_names import NEEDED, SPLITS, splits_among
 from training.errors import CloudError, DataError
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 
 def launch(job: Job, role: str, made: boto3.Session) -> None:
@@ -98,13 +102,16 @@ def check_places(job: Job, made: boto3.Session) -> None:
     """What costs minutes to find out once the job has started: is there data, in this region?
 
     Raises:
-        CloudError: a bucket lies elsewhere, or what lies there is no data that `train` would take.
+        CloudError: a bucket lies elsewhere, or what lies there is no data that `train` would
+            take, or no checkpoint to go on from.
     """
     s3 = client("s3", made)
     places = {name: location(uri) for name, uri in job.channels.items()}
     kept = [location(job.checkpoints)] if job.checkpoints else []
     for bucket in {where.bucket for where in [*places.values(), job.output, *kept]}:
         check_region(s3, bucket)
+    if job.goes_on:
+        _check_checkpoint(s3, kept[0])
     listed: dict[str, set[str]] = {}
     for name, where in places.items():
         if where.key.endswith(".pt"):
@@ -119,6 +126,17 @@ def check_places(job: Job, made: boto3.Session) -> None:
         raise CloudError(
             f"training needs a {missing[0]!r} split, and --data {', '.join(alone)} has none: name "
             "the folder of a whole source, as prepare made it"
+        )
+
+
+def _check_checkpoint(s3: S3Client, where: Location) -> None:
+    """The job would start anew without it, and say so in its log only."""
+    from training.checkpoint import FILE  # brings torch
+
+    if FILE not in names_in(s3, where):
+        raise CloudError(
+            f"there is no {FILE} in {where}, so there is nothing to go on from: name the place "
+            "that `cloud train` told at the end of the earlier job, or leave out --checkpoints"
         )
 
 
