@@ -4,7 +4,7 @@ Each trial is a training job on one process of one instance; accuracy on valid i
 large as it can. A flag that is given, such as --batch-size 128, is fixed and not tuned. With --spot
 each trial has checkpoints on S3, and goes on from its last epoch after its instance was taken away.
 It shows the highest possible price (so does --dry-run) and asks before it starts, and in the end
-the trials as a table, and writes the best one's flags as a file for `train --config`.
+the trials as a table, and writes the best one's flags as a file for `--config` of both trains.
 
     python -m training cloud tune --data s3://my-bucket/data/home --role GarmentTraining --trials 20
 """

@@ -40,6 +40,26 @@ def test_flags_become_hyperparameters_and_folders_the_containers():
     assert made.checkpoints == "s3://shop/jobs/garment-1/checkpoints"
 
 
+@pytest.mark.parametrize("before", [[], ["--"]])
+def test_flags_of_a_file_are_read_here_and_others_win(tmp_path, before):
+    """As `tune` leaves it of the best trial."""
+    file = tmp_path / "best.json"
+    file.write_text('{"learning-rate": 0.05, "epochs": 7, "pretrained": true, "mix": "cutmix"}')
+    made = described("--epochs", "3", *before, "--config", str(file))
+
+    assert made.hyperparameters == {
+        "learning-rate": "0.05",
+        "epochs": "3",
+        "pretrained": "true",
+        "mix": "cutmix",
+        "resume": "true",
+        "checkpoint-dir": "/opt/ml/checkpoints",
+    }
+    file.write_text('{"data": "data/home"}')
+    with pytest.raises(CloudError, match="--data cannot be passed on"):
+        described("--config", str(file))
+
+
 def test_the_trials_of_a_tuning_have_a_folder_each_or_no_checkpoints(monkeypatch):
     parser = argparse.ArgumentParser()
     job_arguments.add_arguments(parser)

@@ -12,6 +12,7 @@ COMMON = (
     "augment",
     "architecture",
     "version",
+    "config",
 )
 """Flags of `train` that need no `--` before them."""
 

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from training.cloud.buckets import Location, location
 from training.cloud.jobs.arguments import COMMON
 from training.cloud.jobs.hyperparameters import Hyperparameters, hyperparameters
+from training.configuration import with_config
 from training.data.source_names import channel_name, named_numbers
 from training.errors import CloudError, DataError
 
@@ -73,13 +74,14 @@ def job_of(
 
     Raises:
         CloudError: something about it is wrong.
+        TrainingError: the file of `--config` cannot be read.
     """
     if not NAME.fullmatch(name):
         raise CloudError(f"--name {name}: SageMaker takes up to 63 letters, digits and hyphens")
     channels = _channels(arguments.data)
     first = location(next(iter(channels.values())))
     output = location(arguments.output) if arguments.output else Location(first.bucket, "jobs")
-    flags = hyperparameters([*_common(arguments), *arguments.flags])
+    flags = hyperparameters(with_config([*_common(arguments), *arguments.flags]))
     try:
         named_numbers(flags.get("weights", ""), list(channels), "--weights")
         named_numbers(flags.get("augment-of", ""), list(channels), "--augment-of", most=1)
