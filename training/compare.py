@@ -11,6 +11,7 @@ compare.png.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import sys
 from collections.abc import Sequence
@@ -31,6 +32,7 @@ from training.measurement.evaluation import Evaluation, Evaluations, identity, m
 from training.measurement.prediction import predict
 from training.measurement.speed import hardware, measure_speed
 from training.networks import ARCHITECTURES
+from training.releases.packed import model_file
 from training.reports import plots
 from training.reports.comparison import compare_report
 from training.reports.page import write_report
@@ -51,7 +53,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "models",
         nargs="*",
         metavar="MODEL",
-        help="artifacts, two or more; with --train, after --, arguments for train",
+        help="artifacts, two or more: a model.pt or a model.tar.gz, here or on S3; with --train, "
+        "after --, arguments for train",
     )
     parser.add_argument(
         "--data",
@@ -76,9 +79,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Compare; the exit status is that of `train` where a training fails."""
     output: Path = arguments.output
-    paths = [Path(name) for name in arguments.models]
+    names: list[str] = arguments.models
     if not arguments.train:
-        if len(paths) < 2:
+        if len(names) < 2:
             raise DataError("give two artifacts or more, or --train to train them first")
         if arguments.epochs:
             raise DataError("--epochs is for --train: artifacts are compared as they are")
@@ -86,7 +89,7 @@ def run(arguments: argparse.Namespace) -> int:
     _check_garments(splits)
     writable(output)
     if arguments.train:
-        paths = []
+        names = []
         for architecture in ARCHITECTURES:
             folder = output / architecture
             extra = ["--epochs", str(arguments.epochs)] if arguments.epochs else []
@@ -97,8 +100,10 @@ def run(arguments: argparse.Namespace) -> int:
             if status:
                 print(f"error: training {architecture} failed, see above", file=sys.stderr)
                 return status
-            paths.append(folder / "model.pt")
-    comparison = _compare(paths, splits, arguments.split, arguments.batch_size)
+            names.append(str(folder / "model.pt"))
+    with contextlib.ExitStack() as stack:
+        models = [(name, stack.enter_context(model_file(name))) for name in names]
+        comparison = _compare(models, splits, arguments.split, arguments.batch_size)
     (output / "compare.json").write_text(comparison.model_dump_json(indent=1) + "\n")
     picture = plots.trade_off(
         comparison.titles,
@@ -129,8 +134,10 @@ def _check_garments(splits: dict[str, Path]) -> None:
 
 
 def _compare(
-    paths: Sequence[Path], splits: dict[str, Path], name: str, batch_size: int
+    models: Sequence[tuple[str, Path]], splits: dict[str, Path], name: str, batch_size: int
 ) -> Comparison:
+    """Of models by what the user calls each, with the file that it is."""
+    paths = [path for _, path in models]
     artifacts = [open_artifact(path) for path in paths]
     efforts = [effort(path) for path in paths]
     speeds = {batch: measure_speed(paths, batch, repeats) for batch, repeats in REPEATS.items()}
@@ -148,7 +155,7 @@ def _compare(
             right[source].append((answers == labels)[ours])
     candidates = [
         Candidate(
-            path=str(paths[index]),
+            path=models[index][0],
             evaluations=Evaluations(
                 model=identity(artifact), split=name, precision="float32", sources=measured[index]
             ),

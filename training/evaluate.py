@@ -32,6 +32,7 @@ from training.measurement.evaluation import (
     without_garments,
 )
 from training.measurement.prediction import predict
+from training.releases.packed import model_file
 from training.reports.evaluation import evaluation_report
 from training.reports.page import write_report
 from training.reports.pictures import DRAWINGS, Pictures, draw
@@ -44,7 +45,9 @@ DEFAULT_BATCH_SIZE = 128
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("model", type=Path, metavar="MODEL", help="the artifact, a model.pt")
+    parser.add_argument(
+        "model", metavar="MODEL", help="the artifact: a model.pt, or a model.tar.gz; here or on S3"
+    )
     parser.add_argument(
         "--data",
         type=Path,
@@ -79,14 +82,22 @@ def run(arguments: argparse.Namespace) -> int:
     """Evaluate; the exit status is 1 when a required accuracy is missed."""
     paths = one_split_of(arguments.data, arguments.split)
     required = _required(arguments.require_accuracy, list(paths))
-    artifact = open_artifact(arguments.model)
+    with model_file(arguments.model) as model:
+        return _evaluate(arguments, model, paths, required)
+
+
+def _evaluate(
+    arguments: argparse.Namespace,
+    model: Path,
+    paths: Mapping[str, Path],
+    required: Mapping[str, float],
+) -> int:
+    artifact = open_artifact(model)
     writable(arguments.output)  # before an hour of reading
     measured, pictures, missed = [], {}, []
     for source, path in paths.items():
         split = load_split(path)
-        predictions = predict(
-            arguments.model, split.images, arguments.precision, arguments.batch_size
-        )
+        predictions = predict(model, split.images, arguments.precision, arguments.batch_size)
         if not split.has_garments:
             print(without_garments(artifact, source, predictions))
             if source in arguments.require_accuracy:

@@ -26,12 +26,15 @@ from training.errors import CheckpointError, DataError
 from training.exporting import export
 from training.lineage import artifact_at, data_source, stored_sources
 from training.orientation import stored_orientation
+from training.releases.packed import model_file
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument(
-        "run", type=Path, help="folder of a training run, its checkpoint.pt, or an artifact"
+        "run",
+        help="folder of a training run, its checkpoint.pt, or an artifact: a model.pt, or a "
+        "model.tar.gz; here or on S3",
     )
     parser.add_argument(
         "--data",
@@ -52,11 +55,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Export the result of a run from its checkpoint, or an artifact once more."""
-    artifact = artifact_at(arguments.run)
-    if artifact is not None:
-        _export_again(artifact, arguments)
-    else:
-        _export_run(arguments)
+    with model_file(str(arguments.run)) as arguments.run:
+        artifact = artifact_at(arguments.run)
+        if artifact is not None:
+            _export_again(artifact, arguments)
+        else:
+            _export_run(arguments)
     return 0
 
 

@@ -1,5 +1,6 @@
-"""`publish` takes what a training job of SageMaker left: a model.tar.gz, here or on S3."""
+"""What a training job of SageMaker left is taken: a model.tar.gz, here or on S3."""
 
+import argparse
 import tarfile
 from pathlib import Path
 
@@ -8,7 +9,25 @@ import pytest
 from moto import mock_aws
 
 from app.release import sha256_of
+from tests.training.grey_model import add_grey_image, save_grey_model
+from training import export
 from training.__main__ import main
+from training.data.datasets import FOLDERS
+from training.errors import DataError
+from training.measurement.comparison import Comparison
+from training.measurement.evaluation import Evaluations
+
+
+@pytest.fixture
+def s3(monkeypatch):
+    """A client of S3 as moto plays it; there is one bucket, `shop`."""
+    for name, value in (("ACCESS_KEY_ID", "test"), ("SECRET_ACCESS_KEY", "test")):
+        monkeypatch.setenv(f"AWS_{name}", value)
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    with mock_aws():
+        client = boto3.client("s3", region_name="us-east-1")
+        client.create_bucket(Bucket="shop")
+        yield client
 
 
 def packed(model: Path, archive: Path, name: str = "model.pt") -> Path:
@@ -52,21 +71,40 @@ def test_an_archive_by_other_means_is_of_the_same_release(make_artifact, tmp_pat
 
 
 @pytest.mark.parametrize("name", ["model.tar.gz", "model.pt"])
-def test_what_a_job_left_on_s3_is_published_from_there(make_artifact, tmp_path, monkeypatch, name):
+def test_what_a_job_left_on_s3_is_published_from_there(make_artifact, tmp_path, s3, name):
     model = make_artifact("1.0.0")
     archive = packed(model, tmp_path / "model.tar.gz")
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-    monkeypatch.setenv("AWS_REGION", "us-east-1")
-    with mock_aws():
-        s3 = boto3.client("s3", region_name="us-east-1")
-        s3.create_bucket(Bucket="shop")
-        left = archive if name == "model.tar.gz" else model
-        s3.put_object(Bucket="shop", Key=f"jobs/garment-1/output/{name}", Body=left.read_bytes())
-        given = f"s3://shop/jobs/garment-1/output/{name}"
-        assert main(["publish", given, "s3://shop/garments"]) == 0
-        body = s3.get_object(Bucket="shop", Key="garments/1.0.0/model.pt")["Body"].read()
+    left = archive if name == "model.tar.gz" else model
+    s3.put_object(Bucket="shop", Key=f"jobs/garment-1/output/{name}", Body=left.read_bytes())
+    given = f"s3://shop/jobs/garment-1/output/{name}"
+    assert main(["publish", given, "s3://shop/garments"]) == 0
+    body = s3.get_object(Bucket="shop", Key="garments/1.0.0/model.pt")["Body"].read()
     assert body == model.read_bytes()
+
+
+def test_what_a_job_left_is_evaluated_compared_and_exported(tmp_path, s3, capsys):
+    for name in FOLDERS[:10]:
+        add_grey_image(tmp_path / "data/test", name, "a.png")
+    good, bad = save_grey_model(tmp_path / "model.pt"), save_grey_model(tmp_path / "b.pt", shift=1)
+    archive = packed(bad, tmp_path / "model.tar.gz")
+    s3.put_object(Bucket="shop", Key="jobs/1/output/model.tar.gz", Body=archive.read_bytes())
+    left = ["s3://shop/jobs/1/output/model.tar.gz", str(archive)]
+    data = ["--data", str(tmp_path / "data")]
+    for number, given in enumerate(left):
+        output = tmp_path / f"out-{number}"
+        assert main(["evaluate", given, *data, "--output", str(output)]) == 0
+        told = Evaluations.model_validate_json((output / "evaluation.json").read_text())
+        assert told.model.sha256 == sha256_of(bad)
+        with pytest.raises(DataError, match="--output is missing: where to write what is made of"):
+            export.run(argparse.Namespace(run=given, data=[], output=None))
+    assert main(["compare", *left, str(good), *data, "--output", str(tmp_path / "all")]) == 0
+    compared = Comparison.model_validate_json((tmp_path / "all/compare.json").read_text())
+    assert [one.path for one in compared.candidates] == [*left, str(good)]
+    assert [one.sources[0].figures.accuracy for one in compared.candidates] == [0, 0, 1]
+
+    capsys.readouterr()
+    assert main(["evaluate", "s3://shop/none/model.tar.gz", *data]) == 2
+    assert capsys.readouterr().err == "error: s3://shop/none/model.tar.gz is not there\n"
 
 
 @pytest.mark.parametrize(
