@@ -89,7 +89,7 @@ def run(arguments: argparse.Namespace) -> int:
         licence=arguments.licence,
         url=arguments.url,
     )
-    print(*summary.lines(), sep="\n")
+    print(*summary.counted(), sep="\n")
     print(f"written to {arguments.output}")
     return 0
 
@@ -108,7 +108,9 @@ def prepare(
     licence: str | None = None,
     url: str | None = None,
 ) -> Summary:
-    """Check, split and write one source; nothing is left behind when it fails.
+    """Check, split and write one source; prints what is left out.
+
+    Nothing is left behind when it fails.
 
     `labels` are tables that have the photos' classes, `accepted` tells whether the model's own
     answers count there (`label_tables`). `shares` of valid and test, and what is said of the
@@ -138,16 +140,11 @@ def prepare(
         checked = check(found.items)
         if known:
             shares = {"valid": VALID_SHARE_OF_FASHION_MNIST} | shares
-        splits = split(checked.items, SHARES | shares, seed, shuffled=known)
         summary = Summary(
             name=name or (fashion_mnist.TITLE if known else Path(source).resolve().name),
             licence=licence or (fashion_mnist.LICENCE if known else "not stated"),
             url=url or (fashion_mnist.URL if known else None),
             seed=seed,
-            counts={
-                part: dict(sorted(Counter(item.folder for item in chosen).items()))
-                for part, chosen in splits.items()
-            },
             in_two_classes=[*found.in_two_classes, *checked.in_two_classes],
             corrupt=checked.corrupt,
             duplicates=checked.duplicates,
@@ -158,6 +155,13 @@ def prepare(
             taken_for=found.renamed,
             ignored=found.ignored,
         )
+        for line in summary.left_out():  # it may be why a class has too few images
+            print(line)
+        splits = split(checked.items, SHARES | shares, seed, shuffled=known)
+        summary.counts = {
+            part: dict(sorted(Counter(item.folder for item in chosen).items()))
+            for part, chosen in splits.items()
+        }
         check_classes(summary.counts)
         write_prepared(partial, output, splits, summary, pack)
     return summary

@@ -75,6 +75,22 @@ def test_a_class_in_one_split_only_is_an_error(
     assert not (tmp_path / "data").exists()
 
 
+@pytest.mark.parametrize("left", [0, 1])
+def test_what_is_left_out_is_told_before_what_is_wrong_with_the_rest(
+    make_tree: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str], left: int
+) -> None:
+    """As that is why: a class lost its images."""
+    make_tree("photos/train", {"Coat": 10, "Bag": 1 + left})
+    source = make_tree("photos/valid", {"Coat": 4, "Bag": 1}, first=100).parent
+    (source / "train/Bag/000.png").write_bytes(b"damaged")
+
+    assert main(["prepare", str(source), "--output", str(tmp_path / "data")]) == 2
+
+    said = capsys.readouterr()
+    assert "left out, corrupt: train/Bag/000.png" in said.out
+    assert ("too few images to split: Bag (1)" if left else "'Bag' is only in valid") in said.err
+
+
 def test_a_share_for_a_split_that_is_there_is_refused(
     make_tree: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -48,8 +48,8 @@ class Summary:
     ignored: list[str] = field(default_factory=list)
     """Folders above those of the classes that name no split, where they differ."""
 
-    def lines(self) -> Iterator[str]:
-        """For the terminal; labels that contradict each other come first."""
+    def left_out(self) -> Iterator[str]:
+        """For the terminal: what is not as it came; labels that contradict each other first."""
         for kind, names in (
             ("in two classes", self.in_two_classes),
             ("corrupt", self.corrupt),
@@ -70,6 +70,9 @@ class Summary:
         if self.ignored:
             listed = ", ".join(self.ignored[:10]) + (", ..." if len(self.ignored) > 10 else "")
             yield f"folders that name no split, mixed with the rest: {listed}"
+
+    def counted(self) -> Iterator[str]:
+        """For the terminal: what there is of each class."""
         for split, counts in self.counts.items():
             per_class = ", ".join(f"{name} {count:,}" for name, count in counts.items())
             yield f"{split}: {sum(counts.values()):,} images ({per_class})"
