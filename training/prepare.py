@@ -25,10 +25,10 @@ from training.data.label_tables import read_tables
 from training.data.labelled import list_labelled
 from training.data.originals import Source, check, list_images, read_fashion_mnist
 from training.data.prepared import (
+    PARTIAL,
     Summary,
     is_prepared,
     partial_folder,
-    partial_of,
     write_prepared,
 )
 from training.data.splits import check_classes, split
@@ -169,19 +169,14 @@ def prepare(
 
 def _refuse_output(sources: Sequence[str], output: Path, overwrite: bool) -> None:
     """Before originals are overwritten, or what was prepared before."""
-    partial = partial_of(output)
+    written = output.resolve()
     for source in sources:
         read = Path(source).resolve()
-        nested = any(
-            read == written or read in written.parents or written in read.parents
-            for written in (output.resolve(), partial)
-        )
+        nested = read == written or read in written.parents or written in read.parents
         if nested and source != fashion_mnist.NAME:
-            raise DataError(
-                f"{source} and {output} (or {partial.name} beside it) lie one within the other: "
-                "name another folder"
-            )
-    there = sorted(output.iterdir()) if output.exists() else []
+            raise DataError(f"{source} and {output} lie one within the other: name another folder")
+    found = sorted(output.iterdir()) if output.exists() else []
+    there = [path for path in found if path.name != PARTIAL]
     if there and not overwrite:
         raise DataError(f"{output} is not empty: name another folder, or give --overwrite")
     if other := next((path.name for path in there if not is_prepared(path)), None):

@@ -7,7 +7,7 @@ import json
 import shutil
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,6 +19,9 @@ from training.data.originals import Item
 from training.wording import photo_count
 
 SUMMARY = "prepared.json"
+
+PARTIAL = ".prepare.partial"
+"""The folder in the output that is written first; one that is there is of a run that was killed."""
 
 
 @dataclass
@@ -80,24 +83,23 @@ class Summary:
 
 @contextmanager
 def partial_folder(output: Path) -> Iterator[Path]:
-    """A folder to write to before `output` is touched; what is in it afterwards is dropped.
+    """A folder to write to before the rest of `output` is touched; it is dropped afterwards.
+
+    It lies in `output`, which may be where a disk is mounted: what is whole is renamed from there.
 
     Raises:
         OSError: nothing can be written there, which is told before a long reading.
     """
-    partial = partial_of(output)
+    partial, is_new = output / PARTIAL, not output.exists()
     shutil.rmtree(partial, ignore_errors=True)
     try:
         partial.mkdir(parents=True)
         yield partial
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-
-
-def partial_of(output: Path) -> Path:
-    """The folder beside `output`, which may be `.`, that is written first."""
-    target = output.resolve()
-    return target.parent / f"{target.name}.partial"
+        if is_new:
+            with suppress(OSError):  # it holds what was prepared
+                output.rmdir()
 
 
 def write_prepared(
@@ -106,21 +108,28 @@ def write_prepared(
     """Write splits and summary to `partial`, then put them in place of what is in `output`.
 
     Raises:
-        OSError: an image cannot be read again, or nothing be written.
+        OSError: an image cannot be read again, or nothing be written; `output` is as it was.
     """
+    new, old = partial / "new", partial / "old"
+    for folder in (new, old):
+        folder.mkdir()
     for split, items in splits.items():
-        _write(partial, split, items, pack)
-    (partial / SUMMARY).write_text(json.dumps(vars(summary), indent=1) + "\n")
-    # The folder itself stays: it may be where the user is, a link, or where a disk is mounted.
-    output.mkdir(exist_ok=True)
-    for old in filter(is_prepared, output.iterdir()):
-        if old.is_dir() and not old.is_symlink():
-            shutil.rmtree(old)
-        else:
-            old.unlink()
-    # What is there without its summary, say on a full disk, is not whole.
-    for new in sorted(partial.iterdir(), key=lambda new: new.name == SUMMARY):
-        shutil.move(new, output / new.name)
+        _write(new, split, items, pack)
+    (new / SUMMARY).write_text(json.dumps(vars(summary), indent=1) + "\n")
+    # What is there without its summary, after a crash, is not whole: it goes first, comes last.
+    moves = [
+        *((path, old / path.name) for path in sorted(filter(is_prepared, output.iterdir()))),
+        *((path, output / path.name) for path in sorted(new.iterdir(), reverse=True)),
+    ]
+    done = []
+    try:
+        for place, target in moves:
+            place.rename(target)
+            done.append((place, target))
+    except BaseException:  # Ctrl-C too
+        for place, target in reversed(done):
+            target.rename(place)
+        raise
 
 
 def is_prepared(path: Path) -> bool:
