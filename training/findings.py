@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from app.card import CATEGORIES
@@ -15,6 +16,9 @@ from training.wording import image_count
 
 SHIFT = 0.25
 """Splits whose mean brightness differs by more than this share of its deviation are unlike."""
+
+BEYOND_CHANCE = 3.0
+"""And by more than so many standard errors: means of a few images differ by chance."""
 
 
 def findings(exploration: Exploration) -> list[Finding]:
@@ -164,8 +168,11 @@ def _shifts(splits: dict[str, SplitFacts]) -> list[Finding]:
         return []
     found = []
     for name, facts in splits.items():
+        if not facts.looked_at:
+            continue
         shift = (facts.brightness_mean - train.brightness_mean) / train.brightness_deviation
-        if facts.looked_at and abs(shift) > SHIFT:
+        error = math.sqrt(1 / facts.looked_at + 1 / train.looked_at)
+        if abs(shift) > max(SHIFT, BEYOND_CHANCE * error):
             found.append(
                 Finding(
                     "warning",

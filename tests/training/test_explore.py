@@ -12,7 +12,9 @@ from PIL import Image
 
 from training.__main__ import main
 from training.data.datasets import FOLDERS
+from training.data.exploration import Exploration, SplitFacts, Spread
 from training.data.near_duplicates import near_duplicates
+from training.findings import findings
 
 
 def blotches(seed: int, size: int = 56) -> Image.Image:
@@ -213,6 +215,33 @@ def test_unlike_splits_are_told(
         write(Image.open(file).point(lambda level: level * 0.3), file)
     explore(data, tmp_path / "out")
     assert "The images of test are darker than those of train" in capsys.readouterr().out
+
+
+def split_of(images: int, brightness: float) -> SplitFacts:
+    """Facts of a split of so many images, which deviate by 40."""
+    return SplitFacts(
+        counts={"Bag": images}, looked_at=images, garments=images, damaged=[], blank=[],
+        formats={}, grey=0, width=Spread(low=9, median=9, high=9),
+        height=Spread(low=9, median=9, high=9), aspect=Spread(low=1, median=1, high=1),
+        brightness_mean=brightness, brightness_deviation=40.0, channel_mean=[], channel_std=[],
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "by", "told"),
+    [
+        (100, 25, 20, False),  # three standard errors: 26.8
+        (100, 25, 28, True),
+        (25, 25, 28, False),  # 33.9
+        (10_000, 10_000, 9, False),  # 1.7, but under a quarter of the deviation
+        (10_000, 10_000, -11, True),
+        (100, 0, -90, False),
+    ],
+)
+def test_splits_are_unlike_beyond_chance_only(train: int, test: int, by: int, told: bool) -> None:
+    splits = {"train": split_of(train, 100), "test": split_of(test, 100 + by)}
+    found = findings(Exploration(data="x", splits=splits, duplicates=[]))
+    assert told == any("than those of train" in one.text for one in found)
 
 
 def test_data_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
