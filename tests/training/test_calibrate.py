@@ -35,6 +35,14 @@ def margins(of_truth: float, n: int) -> tuple[torch.Tensor, torch.Tensor]:
     return noise + of_truth * F.one_hot(labels, 10), labels
 
 
+def test_of_few_right_answers_each_counts_as_right_but_for_a_share() -> None:
+    """Of n answers that are all right, the confidence becomes (n + 1/2) / (n + 1)."""
+    for count in (1, 4, 50):
+        logits, labels = torch.tensor([[2.0, 0.0]]).repeat(count, 1), torch.zeros(count).long()
+        sure = (logits[0] / fit_temperature(logits, labels)).softmax(dim=0)[0].item()
+        assert sure == pytest.approx((count + 0.5) / (count + 1), abs=1e-3)
+
+
 @pytest.mark.parametrize("n", [30, 100, 300])
 def test_answers_that_are_all_right_do_not_make_a_later_mistake_certain(n: int) -> None:
     logits, labels = margins(10, n)

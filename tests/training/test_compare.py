@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from torch import Tensor, nn
 
 from tests.training.conftest import write_tree
 from tests.training.grey_model import add_grey_image, save_grey_model
@@ -23,6 +24,7 @@ from training.command import INTERRUPTED
 from training.compare import effort, table
 from training.data.datasets import FOLDERS
 from training.errors import DataError
+from training.measurement import speed
 from training.measurement.comparison import Comparison, Effort, compare
 from training.measurement.speed import measure_speed
 from training.reports.comparison import compare_report
@@ -224,6 +226,33 @@ def test_speed_takes_turns_and_gives_ratios(tmp_path: Path) -> None:
     assert second.ratio < 0.5
     assert first.batch == 8
     assert first.milliseconds > second.milliseconds > 0
+
+
+def test_what_a_network_does_once_is_not_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """TorchScript compiles in its first calls."""
+    called: list[Path] = []
+    timed: list[tuple[Path, int]] = []
+
+    class Noted(nn.Module):
+        def __init__(self, path: Path) -> None:
+            super().__init__()
+            self.path = path
+
+        def logits(self, _: Tensor) -> None:
+            called.append(self.path)
+
+    def now() -> float:
+        timed.append((called[-1], len(called)))
+        return len(timed)
+
+    monkeypatch.setattr(speed, "load_module", lambda path, _: Noted(path))
+    monkeypatch.setattr(speed.time, "perf_counter", now)
+    paths = [Path("a"), Path("b")]
+    measure_speed(paths, batch=1, repeats=2)
+
+    assert called[: timed[0][1]] == [path for path in paths for _ in range(speed.WARM_UP)]
+    assert len(called) == 2 * (speed.WARM_UP + 2)
+    assert speed.WARM_UP > 1
 
 
 class _Child(contextlib.nullcontext[Any]):

@@ -264,6 +264,16 @@ def test_near_duplicates_are_found_in_their_place() -> None:
     assert pairs[0].similarity > 0.98
 
 
+def test_a_duplicate_is_found_behind_others_of_the_same_shading() -> None:
+    original = np.array(blotches(1, 28), np.float64)
+    pattern = np.indices((28, 28)).sum(axis=0) % 2 * 40.0 - 20  # its mean is 0 in 2 x 2 pixels
+    other = [original + pattern, original - pattern]
+    saved = original + np.linspace(-5, 5, 28)  # the light falls from another side
+    second = np.array([*other, saved]).clip(0, 255).astype(np.uint8)
+    pairs = near_duplicates(original.astype(np.uint8)[None], second)
+    assert [(pair.first, pair.second) for pair in pairs] == [(0, 2)]
+
+
 def test_the_same_outline_is_no_duplicate() -> None:
     random = np.random.default_rng(0)
     outline = np.zeros((28, 28))

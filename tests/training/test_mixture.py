@@ -55,6 +55,20 @@ def test_the_order_is_another_in_each_epoch_and_the_same_for_a_seed() -> None:
     assert not torch.equal(first, torch.arange(50))
 
 
+def test_an_image_that_comes_twice_does_not_come_twice_in_a_row() -> None:
+    mixture = mix({"a": split(100)}, {"a": 2.0}, {"a": 0.0})
+    order = mixture.order(torch.Generator().manual_seed(0))
+
+    assert (order[1:] == order[:-1]).sum() < 10
+
+
+def test_an_epoch_has_a_step_also_where_the_images_fill_no_batch() -> None:
+    mixture = mix({"a": split(3)}, {"a": 1.0}, {"a": 0.0})
+    [(images, _, _)] = Batches(mixture, mixture.split.labels, 16, seed=0).in_epoch(1, 8, 0)
+
+    assert len(images) == 3
+
+
 def test_small_sources_count_by_the_square_root_of_their_size() -> None:
     weights = default_weights({"large": 10_000, "small": 100})
 

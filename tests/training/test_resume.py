@@ -2,6 +2,7 @@ import json
 import os
 import signal
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from training import checkpoint, train
 from training.__main__ import main
 from training.command import INTERRUPTED
 from training.data.datasets import FOLDERS
+from training.distributed import Processes
 from training.trainer import Trainer
 
 FAST = ("--epochs", "1", "--small-size", "32", "--small-share", "1", "--precision", "float32")
@@ -63,6 +65,52 @@ def test_the_time_before_an_interruption_counts(
         slow, fast = (80 / (record["seconds"] + by) for by in (0.06, -0.06))
         assert slow - 0.06 < record["images_per_second"] < fast + 0.06
     assert checkpoint.load(tmp_path / "run")["seconds"] == 0, "the next epoch begins anew"
+
+
+@pytest.fixture
+def second_process(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Call it, and this is the second of several processes, whose others are not waited for."""
+    second = Processes(rank=1, world=1, device=torch.device("cpu"))
+    return lambda: monkeypatch.setattr(train, "processes", lambda: nullcontext(second))
+
+
+@pytest.mark.usefixtures("no_export")
+def test_what_is_summed_over_all_processes_counts_once(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, second_process: Callable[[], None]
+) -> None:
+    started = [*command(tmp_path / "run", data), "--batch-size", "16", "--diagnose", "off"]
+    monkeypatch.setattr(train, "Trainer", _InterruptedAfter)
+    assert main(started) == INTERRUPTED
+    seen = []
+    monkeypatch.setattr(Trainer, "fit", lambda trainer: seen.append(trainer.sums[2].item()))
+
+    assert main([*started, "--resume"]) == 0
+    second_process()
+    assert main([*started, "--resume"]) == 0
+
+    assert seen == [48, 0]
+
+
+@pytest.mark.usefixtures("no_export")
+def test_each_process_augments_by_chance_of_its_own(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, second_process: Callable[[], None]
+) -> None:
+    seeds = []
+
+    def noted(images: torch.Tensor, strength: torch.Tensor, generator: torch.Generator) -> None:
+        seeds.append((generator.initial_seed(), torch.initial_seed()))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("training.trainer.augment", noted)
+    for folder in ("first", "again", "second"):
+        if folder == "second":
+            second_process()
+        with pytest.raises(KeyboardInterrupt):
+            main(command(tmp_path / folder, data))
+
+    first, again, second = seeds
+    assert first == again
+    assert not set(first) & set(second)
 
 
 @pytest.mark.usefixtures("no_export")

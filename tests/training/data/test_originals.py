@@ -14,6 +14,7 @@ from PIL import Image
 from tests.training.conftest import png, striped
 from training.__main__ import main
 from training.data.datasets import load_split, open_images
+from training.data.originals import check, list_images
 from training.errors import DataError
 from training.prepare import prepare
 
@@ -37,6 +38,31 @@ def test_corrupt_and_duplicate_images_are_reported_and_left_out(
     assert [line.split(":")[0] for line in summary.corrupt] == ["Coat/000.png", "Coat/text.png"]
     assert summary.duplicates == ["Dress/copy.png: the same pixels as Dress/003.png"]
     assert sum(sum(counts.values()) for counts in summary.counts.values()) == 49
+
+
+def test_images_of_the_same_bytes_and_another_shape_are_two(tmp_path: Path) -> None:
+    for name, size in (("a", (28, 14)), ("b", (14, 28)), ("c", (28, 14))):
+        image = Image.new("RGB", size, (90, 90, 90))
+        (tmp_path / "Coat").mkdir(exist_ok=True)
+        image.save(tmp_path / f"Coat/{name}.png")
+
+    checked = check(list_images(tmp_path).items)
+
+    assert [item.name for item in checked.items] == ["a.png", "b.png"]
+    assert checked.duplicates == ["Coat/c.png: the same pixels as Coat/a.png"]
+
+
+def test_of_equal_images_that_to_measure_on_is_kept(tmp_path: Path) -> None:
+    for part in ("train", "valid", "test", "more"):
+        (tmp_path / part / "Coat").mkdir(parents=True)
+        (tmp_path / part / "Coat/1.png").write_bytes(png(striped(4, 1)))
+
+    checked = check(list_images(tmp_path).items)
+
+    assert [item.place for item in checked.items] == ["test/Coat/1.png"]
+    assert [line.split(":")[0] for line in checked.duplicates] == [
+        "valid/Coat/1.png", "train/Coat/1.png", "more/Coat/1.png",
+    ]  # fmt: skip
 
 
 def test_a_photo_in_two_classes_is_told_first_and_in_neither(

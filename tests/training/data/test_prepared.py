@@ -35,6 +35,8 @@ def test_packs_and_folders_hold_the_same(make_tree: Callable[..., Path], tmp_pat
     for split in ("train", "valid", "test"):
         tree, pack = tmp_path / "tree" / split, tmp_path / "packed" / f"{split}.zip"
         assert names(tree) == names(pack)
+        with zipfile.ZipFile(pack) as archive:  # the same data gives the same bytes
+            assert archive.namelist() == names(tree)
         a, b = open_images(tree), open_images(pack)
         assert [a.read(file) for file in a.files] == [b.read(file) for file in b.files]
 
