@@ -23,7 +23,7 @@ from training.command import number, output_folder
 from training.data import fashion_mnist
 from training.data.label_tables import read_tables
 from training.data.labelled import list_labelled
-from training.data.originals import Source, check, list_images, read_fashion_mnist
+from training.data.originals import Item, Source, check, list_images, read_fashion_mnist
 from training.data.prepared import (
     PARTIAL,
     Summary,
@@ -157,6 +157,7 @@ def prepare(
         )
         for line in summary.left_out():  # it may be why a class has too few images
             print(line)
+        _refuse_lost(found.items, checked.items)
         splits = split(checked.items, SHARES | shares, seed, shuffled=known)
         summary.counts = {
             part: dict(sorted(Counter(item.folder for item in chosen).items()))
@@ -191,4 +192,13 @@ def _refuse_shares(source: str, found: Source, shares: Mapping[str, float]) -> N
     for part in shares.keys() & {item.split for item in found.items}:
         raise DataError(
             f"{source} has a {part} split of its own, which is kept: leave out --{part}"
+        )
+
+
+def _refuse_lost(found: Sequence[Item], fit: Sequence[Item]) -> None:
+    """As a class of which too little is left is refused, so is one of which nothing is."""
+    if lost := {item.folder for item in found} - {item.folder for item in fit}:
+        raise DataError(
+            f"every image of {', '.join(sorted(lost))} is left out, see above: mend them, or leave "
+            "the class out"
         )

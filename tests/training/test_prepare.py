@@ -91,6 +91,19 @@ def test_what_is_left_out_is_told_before_what_is_wrong_with_the_rest(
     assert ("too few images to split: Bag (1)" if left else "'Bag' is only in valid") in said.err
 
 
+def test_a_class_of_which_nothing_is_left_is_refused(
+    make_tree: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = make_tree("photos", COUNTS)
+    for file in (source / "Bag").iterdir():
+        file.write_bytes(b"damaged")
+
+    assert main(["prepare", str(source), "--output", str(tmp_path / "data")]) == 2
+
+    assert "every image of Bag is left out, see above" in capsys.readouterr().err
+    assert not (tmp_path / "data").exists()
+
+
 def test_a_share_for_a_split_that_is_there_is_refused(
     make_tree: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
