@@ -30,6 +30,8 @@ def with_config(argv: Sequence[str]) -> list[str]:
             rest.append(word)
             continue
         file = value if equals else next(words, "")
+        if not file:
+            raise TrainingError(f"--config: name the file, {CONFIG_HELP}")
         flags |= _flags(Path(file))
     # Of a flag that is given twice, argparse takes the later one; but --data it collects.
     if any(word.partition("=")[0] == "--data" for word in rest):

@@ -102,6 +102,12 @@ def test_a_file_that_is_none_is_told(config, text, problem):
         with_config(["--config", str(config)])
 
 
+@pytest.mark.parametrize("arguments", [["--config"], ["--config="]])
+def test_no_file_is_told(arguments):
+    with pytest.raises(TrainingError, match="--config: name the file, JSON of flags"):
+        with_config(arguments)
+
+
 def test_a_missing_file_is_told_in_a_line(tmp_path, capsys):
     assert main(["train", "--output", "x", "--config", str(tmp_path / "none.json")]) == 2
     assert "none.json: cannot be read" in capsys.readouterr().err
