@@ -118,7 +118,12 @@ def calibrate(
         backgrounds: int64 `[N]`, places in `BACKGROUNDS`.
         before: what an artifact with this network carries; what these images say nothing about is
             kept of it.
+
+    Raises:
+        ValueError: the logits are more than those of the classes.
     """
+    if logits.shape[1] not in (OTHER, OTHER + 1):
+        raise ValueError(f"{logits.shape[1]} logits are not those of the classes")
     fitted = {}
     ours = labels < OTHER
     for index, (background, there) in enumerate(support(labels, backgrounds).items()):

@@ -73,8 +73,8 @@ def export(
     if not any(split.has_garments for split in valid.values()):
         raise DataError("no 'valid' split has an image of the ten categories to calibrate on")
     network = channels_last(network.float().cpu().eval())
-    rejects = checkpoint.outputs(network.state_dict()) > len(CATEGORIES)
-    model = GarmentModel(network, rejects).eval()
+    outputs = checkpoint.outputs(network.state_dict())
+    model = GarmentModel(network, rejects=outputs > len(CATEGORIES)).eval()
     round_to_float16(model)
     model.orientation = _orientation(model, sources, told, again)
     round_to_float16(model)
@@ -82,10 +82,12 @@ def export(
     if not all(part.isfinite().all() for part in as_they_are.values()):
         raise TrainingError(DIVERGED)
     run = functools.partial(run_logits, model.logits)
-    logits = {
-        name: upright_logits(split.images, as_they_are[name], run) if model.orientation else those
-        for (name, split), those in zip(loaded.items(), as_they_are.values(), strict=True)
-    }
+    logits = {}
+    for name, split in loaded.items():
+        those = as_they_are[name]
+        if model.orientation is not None:
+            those = upright_logits(split.images, those, run)
+        logits[name] = those[:, :outputs]
     backgrounds = {name: _backgrounds(model, split.images) for name, split in loaded.items()}
 
     def joined(parts: Mapping[str, Tensor]) -> Tensor:

@@ -222,3 +222,9 @@ def test_calibrating_again_keeps_what_the_photos_say_nothing_about() -> None:
     told = calibrate(eleven, labels, backgrounds, before)["scene"]
     assert told.garment_temperature != 7.0
     assert told.garment_threshold != 0.456
+
+
+def test_logits_of_something_else_than_the_classes_are_refused() -> None:
+    backgrounds = torch.zeros(3, dtype=torch.int64)
+    with pytest.raises(ValueError, match="15 logits are not those of the classes"):
+        calibrate(torch.zeros(3, 15), torch.zeros(3, dtype=torch.int64), backgrounds)

@@ -24,6 +24,7 @@ OF_APP = (
     "images.py",
     "release.py",
     "trimming.py",
+    "upright.py",
 )
 """What training takes of the service."""
 
