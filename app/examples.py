@@ -15,7 +15,7 @@ from app.problems import EXAMPLE_ID, problem
 from app.schemas import BatchItem, BatchPrediction, ImagePrediction, Prediction, Ready
 
 _ANSWER = Answer(
-    probabilities=(0.001, 0.0001, 0.0004, 0.0002, 0.0002, 0.0013, 0.0004, 0.0011, 0.0006, 0.9947),
+    probabilities=(0.001, 0.0001, 0.0004, 0.0002, 0.0002, 0.0014, 0.0005, 0.0011, 0.0006, 0.9945),
     garment_probability=0.9992,
     background="black",
     rotation=0,
@@ -23,8 +23,8 @@ _ANSWER = Answer(
     review_reasons=(),
     model=ModelIdentity(
         name="garment-resnet18",
-        version="0.4.0",
-        sha256="ad8370743c61cb433874ece7c9a54b3b572b9a992501914d49e9e7db457a185c",
+        version="0.5.0",
+        sha256="c904fbc790d14e0012d8cd460bd61f61aae350038457a6b0fd854b1109a35828",
     ),
     decode_ms=0.74,
     queue_ms=0.1,
