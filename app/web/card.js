@@ -83,6 +83,7 @@ export class Card {
   look() {
     if (this.#hasPicture || !this.#photo.prediction) return;
     this.#hasPicture = true;
+    this.#thumbnail.style.rotate = `${this.#photo.prediction.rotation}deg`; // as the model saw it
     drawThumbnail(this.#photo.file, this.#thumbnail);
   }
 

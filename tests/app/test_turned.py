@@ -6,23 +6,26 @@ import base64
 import io
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from app.artifact import GOLDEN_TOLERANCE, Artifact
+from app.artifact import GOLDEN_TOLERANCE, Artifact, open_artifact
 from app.card import CATEGORIES
 from app.cpu import is_fast_at_int8
 from app.engines import Engine, Pixels, Scores
 from app.engines.openvino import OpenVINOEngine
 from app.engines.torchscript import TorchScriptEngine
 from app.predictors.judging import run_upright
+from app.settings import BUNDLED_MODEL
 from app.upright import RARITY, is_better, turns_upright
 from tests.app.conftest import encode, running, settings
 from tests.turning_model import save_turning_model, shaded
 
+SAMPLE = Path(__file__).resolve().parents[1] / "samples" / "ankle-boot.png"
 ENGINES = [(TorchScriptEngine, "float32"), (OpenVINOEngine, "float32"), (OpenVINOEngine, "int8")]
 
 
@@ -143,3 +146,13 @@ def test_a_model_that_cannot_tell_turns_nothing(client: Any) -> None:
 def _input(answer: dict[str, Any]) -> Pixels:
     content = answer["explanation"]["input"].partition(",")[2]
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(content))).convert("RGB"))
+
+
+@pytest.mark.parametrize("quarters", range(4))
+def test_the_bundled_model_knows_its_sample_any_way_up(quarters: int) -> None:
+    engine = OpenVINOEngine(open_artifact(BUNDLED_MODEL), "float32", 1)
+    sample = np.asarray(Image.open(SAMPLE).convert("RGB"))
+    lying = Image.fromarray(np.rot90(sample, quarters))
+    [scores] = run_upright(engine, [engine.prepare(lying)])
+    assert scores.quarter_turns == quarters
+    assert CATEGORIES[int(np.argmax(scores.probabilities))] == "Ankle boot"
