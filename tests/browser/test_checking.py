@@ -123,6 +123,8 @@ def test_page_stays_where_it_is_while_photos_are_labelled(
     for name in ("07", "08", "09"):
         button = _card(page, f"{name}.png").get_by_role("button", name="Coat")
         button.scroll_into_view_if_needed()
+        # Cards that come into sight are laid out only then.
+        page.evaluate("() => new Promise((done) => requestAnimationFrame(() => setTimeout(done)))")
         before = page.evaluate("scrollY")
         button.click()
         assert page.evaluate("scrollY") == before

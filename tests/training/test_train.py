@@ -371,7 +371,8 @@ def test_a_second_task_leaves_no_trace_in_the_result(
     arguments = argparse.Namespace(run=tmp_path / "run", data=[data], version="1", output=None)
     assert export.run(arguments) == 0
     module = load_module(tmp_path / "run/model.pt", "float32")
-    assert module.logits(torch.zeros(1, 3, 112, 112)).shape == (1, 10)
+    # Ten classes, and four ways up.
+    assert module.logits(torch.zeros(1, 3, 112, 112)).shape == (1, 10 + 4)
     more = flags(data, tmp_path / "more", epochs=1, learning_rate=0, start_from=tmp_path / "run")
     assert run([*more, "--finer", "0.5"]) == 0
     assert torch.equal(
