@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from training.calibrate import MIN_IMAGES
 from training.data.datasets import FOLDERS
 
 
@@ -46,3 +47,9 @@ def make_tree(tmp_path: Path) -> Callable[..., Path]:
         return tmp_path / root
 
     return make
+
+
+@pytest.fixture(autouse=True)
+def _few_turned_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each export learns from these which way up images are: as many as it needs at least."""
+    monkeypatch.setattr("training.exporting.TURNED_IMAGES", MIN_IMAGES)
