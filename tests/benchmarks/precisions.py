@@ -23,6 +23,7 @@ from app.card import BACKGROUNDS, Figures
 from app.cpu import available_cores, is_fast_at_bfloat16, is_fast_at_int8
 from app.engines import EnginePrecision
 from app.engines.openvino import OpenVINOEngine
+from app.predictors.judging import run_upright
 from app.settings import BUNDLED_MODEL
 from training.data.datasets import Split, load_split, sources_of
 from training.measurement import metrics
@@ -37,7 +38,7 @@ def measure(artifact: Artifact, precision: EnginePrecision, split: Split, name: 
     scores = []
     for images in tqdm(split.images.split(BATCH), f"{name}, {precision}", disable=None):
         pixels = images.permute(0, 2, 3, 1).numpy()
-        scores += engine.run([engine.prepare(Image.fromarray(image)) for image in pixels])
+        scores += run_upright(engine, [engine.prepare(Image.fromarray(each)) for each in pixels])
     answers = Answers(
         np.array([each.probabilities for each in scores]),
         np.array([each.garment_probability for each in scores], dtype=float),
