@@ -29,7 +29,7 @@ def asked_by_boto3(
     """Boto3 asks `handler` for `service`, such as `S3`; None is for all of AWS."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     variable = f"AWS_ENDPOINT_URL_{service}" if service else "AWS_ENDPOINT_URL"
     monkeypatch.setenv(variable, f"http://127.0.0.1:{server.server_port}")

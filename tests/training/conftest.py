@@ -1,13 +1,17 @@
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
+from tests.training.thin_network import thin_resnet18
 from training.calibrate import MIN_IMAGES
 from training.data.datasets import FOLDERS
+from training.torchvision_cpu import torchvision
 
 
 def striped(label: int, seed: int, size: tuple[int, int] = (28, 28)) -> Image.Image:
@@ -53,3 +57,32 @@ def make_tree(tmp_path: Path) -> Callable[..., Path]:
 def _few_turned_images(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each export learns from these which way up images are: as many as it needs at least."""
     monkeypatch.setattr("training.exporting.TURNED_IMAGES", MIN_IMAGES)
+
+
+_get_model = torchvision.models.get_model
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _thin_network() -> Iterator[None]:
+    """Within the tests' own process resnet18 is a thin one; `real_network` undoes it."""
+
+    def get_thin(name: str, **options: Any) -> Any:
+        thin = name == "resnet18" and not options.get("weights")
+        return thin_resnet18() if thin else _get_model(name, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torchvision.models, "get_model", get_thin)
+        yield
+
+
+@pytest.fixture
+def real_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Resnet18 is torchvision's own."""
+    monkeypatch.setattr(torchvision.models, "get_model", _get_model)
+
+
+@pytest.fixture
+def blank_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawings are made up to where they are laid out and rendered, most of a report's time."""
+    blank = png(Image.new("L", (1, 1)))
+    monkeypatch.setattr(Figure, "savefig", lambda _, file, **__: file.write(blank))

@@ -66,7 +66,7 @@ def read_sources(output: Path) -> list[Evaluation]:
 
 
 @pytest.fixture
-def evaluate(tmp_path: Path) -> Callable[..., int]:
+def evaluate(tmp_path: Path, blank_pictures: None) -> Callable[..., int]:
     def evaluate_into_out(model: Path, *sources: Path, more: tuple[str, ...] = ()) -> int:
         return run(model, tmp_path / "out", sources, *more)
 

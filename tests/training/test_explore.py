@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import io
 import json
 import re
@@ -29,10 +30,8 @@ def write(image: Image.Image, path: Path, quality: int = 90) -> None:
     image.save(path, **({"quality": quality} if path.suffix == ".jpg" else {}))
 
 
-@pytest.fixture
-def data(tmp_path: Path) -> Path:
+def write_photos(root: Path) -> Path:
     """Balanced: four images of each class to train on, one to test on."""
-    root = tmp_path / "photos"
     for label, folder in enumerate(FOLDERS[:10]):
         for index in range(4):
             write(blotches(label * 10 + index), root / "train" / folder / f"{index}.png")
@@ -40,15 +39,18 @@ def data(tmp_path: Path) -> Path:
     return root
 
 
+@pytest.fixture
+def data(tmp_path: Path, blank_pictures: None) -> Path:
+    return write_photos(tmp_path / "photos")
+
+
 def explore(data: Path, output: Path, *more: str) -> dict:
     assert main(["explore", str(data), "--output", str(output), *more]) == 0
     return json.loads((output / "explore.json").read_text())
 
 
-def test_clean_data_raises_no_warning(
-    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    told = explore(data, tmp_path / "out")
+def test_clean_data_raises_no_warning(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    told = explore(write_photos(tmp_path / "photos"), tmp_path / "out")
     assert told["splits"]["train"]["counts"] == dict.fromkeys(FOLDERS[:10], 4)
     assert told["splits"]["test"]["looked_at"] == 10
     assert told["splits"]["train"]["formats"] == {"PNG": 40}
@@ -63,7 +65,11 @@ def test_clean_data_raises_no_warning(
     assert "note: All images are grey." in printed
     assert "warning" not in printed
     page = (tmp_path / "out" / "explore.html").read_text()
-    assert page.count("data:image/png;base64,") == page.count("<img ") == 4
+    drawings = re.findall(r'"data:image/png;base64,([^"]+)"', page)
+    assert len(drawings) == page.count("<img ") == 4
+    for drawing in drawings:
+        with Image.open(io.BytesIO(base64.b64decode(drawing))) as picture:
+            assert min(picture.size) > 200
     assert 'src="http' not in page
 
 

@@ -17,6 +17,9 @@ from training.networks import (
 from training.torchvision_cpu import torchvision
 
 
+pytestmark = pytest.mark.usefixtures("real_network")
+
+
 def image(height: int, width: int, seed: int = 0) -> torch.Tensor:
     generator = torch.Generator().manual_seed(seed)
     return torch.randint(0, 256, (3, height, width), generator=generator, dtype=torch.uint8)

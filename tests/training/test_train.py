@@ -106,9 +106,16 @@ def assert_same_result(one: Path, other: Path) -> None:
         torch.testing.assert_close(value, theirs[name], rtol=0, atol=0, msg=name)
 
 
+@pytest.mark.parametrize("real", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_run_leaves_an_artifact_that_has_learnt(
-    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    real: bool,
+    data: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    request: pytest.FixtureRequest,
 ) -> None:
+    if real:
+        request.getfixturevalue("real_network")
     status = run(flags(data, tmp_path / "run", epochs=4, version="1.2.3", augment=0))
 
     assert status == 0
