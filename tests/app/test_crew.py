@@ -272,6 +272,7 @@ images.decode = end
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
 
 
+@pytest.mark.slow
 def test_a_photo_that_ends_two_workers_fails_and_harms_nothing_else(
     poisoned: None, service: Running, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -317,6 +318,7 @@ def test_a_photo_that_meets_a_worker_that_has_just_ended_is_answered(
     with_worker(job, use)
 
 
+@pytest.mark.slow
 def test_a_worker_that_hangs_is_replaced(
     artifact: Artifact, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -339,6 +341,7 @@ def test_a_worker_that_hangs_is_replaced(
         until(lambda: server.client.post("/predict", content=file).status_code == 200)
 
 
+@pytest.mark.slow
 def test_without_a_worker_the_service_answers(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -412,6 +415,7 @@ def test_all_cores_have_a_thread(
     assert max(threads) - min(threads) <= 1
 
 
+@pytest.mark.slow
 def test_workers_end_with_a_process_that_is_killed(artifact: Artifact) -> None:
     environment = {
         "GARMENT_MODEL": str(artifact.path),

@@ -66,6 +66,7 @@ def test_a_network_without_a_map_says_so(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", [TorchScriptEngine, OpenVINOEngine])
+@pytest.mark.slow
 def test_the_heat_of_real_images_is_not_drawn_to_the_edges_of_views(kind) -> None:
     """Cells at the edge of a map light up from the zeros that convolutions pad with."""
     bundled = open_artifact(BUNDLED_MODEL)

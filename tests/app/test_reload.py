@@ -125,6 +125,7 @@ def test_another_model_takes_over_and_no_request_fails(
     assert (reloads(client, "ok"), reloads(client, "failed")) == (1, 0)
 
 
+@pytest.mark.slow
 def test_the_very_file_that_was_verified_is_loaded(second: Path, tmp_path: Path) -> None:
     """And not whatever latest.json names by then."""
     for number in ("1", "2"):

@@ -111,6 +111,7 @@ def test_both_looks_together_must_be_sure_enough(turns: int, odds: float, better
 
 
 @pytest.mark.parametrize("engine", ["torchscript", "openvino"])
+@pytest.mark.slow
 def test_over_http_it_is_answered_and_explained_upright(turning: Artifact, engine: str) -> None:
     with running(settings(model=str(turning.path), engine=engine)) as server:
 

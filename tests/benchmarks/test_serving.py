@@ -37,9 +37,9 @@ def drawn(payload: str, folder: Path) -> list[bytes]:
     ("payload", "size", "kind", "least", "most"),
     [
         ("catalogue", (60, 80), "JPEG", 1_000, 2_500),
-        ("photo", (400, 600), "JPEG", 30_000, 42_000),
-        ("png", (400, 600), "PNG", 200_000, 500_000),
-        ("webp", (400, 600), "WEBP", 25_000, 42_000),
+        pytest.param("photo", (400, 600), "JPEG", 30_000, 42_000, marks=pytest.mark.slow),
+        pytest.param("png", (400, 600), "PNG", 200_000, 500_000, marks=pytest.mark.slow),
+        pytest.param("webp", (400, 600), "WEBP", 25_000, 42_000, marks=pytest.mark.slow),
         pytest.param("large", (4000, 3000), "JPEG", 2e6, 4e6, marks=pytest.mark.slow),
     ],
 )

@@ -39,6 +39,7 @@ def test_prometheus_takes_its_configuration_and_the_rules() -> None:
 
 
 @needs_promtool
+@pytest.mark.slow
 def test_alerts_fire_when_they_should_and_at_no_other_time() -> None:
     said = promtool("test", "rules", "tests/docker/alerts_test.yml")
     assert said.returncode == 0, said.stdout + said.stderr

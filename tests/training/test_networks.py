@@ -16,7 +16,6 @@ from training.networks import (
 )
 from training.torchvision_cpu import torchvision
 
-
 pytestmark = pytest.mark.usefixtures("real_network")
 
 

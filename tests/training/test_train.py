@@ -262,6 +262,7 @@ def test_resuming_with_other_hyperparameters_is_refused(data: Path, finished: Pa
         run(flags(data, finished, epochs=1, batch_size=32, resume="true"))
 
 
+@pytest.mark.slow
 def test_a_run_starts_from_the_result_of_another(
     data: Path,
     make_tree: Callable[..., Path],
@@ -655,6 +656,7 @@ def test_started_as_sagemaker_does_and_stopped_as_a_spot_instance_is(
     open_artifact(tmp_path / "model/model.pt")
 
 
+@pytest.mark.slow
 def test_the_entry_point_tells_a_users_mistake_in_a_line(tmp_path: Path) -> None:
     process = start(ROOT / "training/train.py", "--data", tmp_path, "--output", tmp_path / "run")
     said = finish(process)

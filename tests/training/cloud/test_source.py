@@ -5,6 +5,7 @@ import sys
 import tomllib
 from pathlib import Path
 
+import pytest
 from packaging.requirements import Requirement
 
 from training.cloud.jobs.source import ENTRY_POINT, REQUIREMENTS, write_source
@@ -12,6 +13,7 @@ from training.cloud.jobs.source import ENTRY_POINT, REQUIREMENTS, write_source
 ROOT = Path(__file__).resolve().parents[3]
 
 
+@pytest.mark.slow
 def test_it_is_whole_and_runs_alone(tmp_path):
     folder = write_source(tmp_path / "source")
     script = (
