@@ -17,6 +17,7 @@ from app.errors import (
     MalformedMultipart,
     MissingFile,
     TooManyImages,
+    UnsupportedEncoding,
     UploadTimeout,
 )
 
@@ -59,8 +60,14 @@ async def read_uploads(
         MalformedMultipart: it is not the multipart/form-data that it says it is.
         MissingFile: no file in any of `fields`, or one in another.
         TooManyImages: more than `MAX_PARTS` in a form.
+        UnsupportedEncoding: it is compressed.
         ClientDisconnect: the client left.
     """
+    encoding = request.headers.get("content-encoding", "")
+    if encoding.strip().lower() not in ("", "identity"):
+        raise UnsupportedEncoding(
+            f"The body is encoded as {encoding[:100]}; send it as it is. Photos are compressed."
+        )
     try:
         async with asyncio.timeout(seconds):
             body = b"".join([chunk async for chunk in _bounded(request, room, max_bytes)])

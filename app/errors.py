@@ -13,6 +13,7 @@
     │   ├── UploadTimeout           408 upload_timeout
     │   ├── BodyTooLarge            413 body_too_large
     │   ├── TooManyImages           413 too_many_images
+    │   ├── UnsupportedEncoding     415 unsupported_encoding
     │   └── InvalidParameter        422 invalid_parameter
     ├── ImageError                  the bytes are not an image that can be read
     │   ├── ImageTooLarge           413 image_too_large
@@ -136,6 +137,17 @@ class TooManyImages(RequestError):
     """More images than the request may hold."""
 
     code, status, title = "too_many_images", 413, "Too many images"
+
+
+class UnsupportedEncoding(RequestError):
+    """The body is compressed, by its Content-Encoding."""
+
+    code, status, title = "unsupported_encoding", 415, "The body is encoded"
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """That none is taken, which RFC 9110 tells apart from a wrong Content-Type by."""
+        return {"Accept-Encoding": "identity"}
 
 
 class InvalidParameter(RequestError):

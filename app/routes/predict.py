@@ -65,6 +65,7 @@ _UPLOAD = (
     errors.UploadTimeout,
     errors.BodyTooLarge,
     errors.TooManyImages,
+    errors.UnsupportedEncoding,
     errors.InvalidParameter,
     errors.InternalError,
     *_UNAVAILABLE,

@@ -1,5 +1,6 @@
 """POST /predict and /predict/batch over real HTTP, with the tiny artifact."""
 
+import gzip
 from collections.abc import Iterator
 
 import httpx
@@ -96,6 +97,24 @@ def test_wrong_input(client: httpx.Client) -> None:
     assert error_of(client.post("/predict")) == (400, "empty_body")
     assert error_of(send(client, jpeg[: len(jpeg) // 2])) == (422, "corrupt_image")
     assert error_of(send(client, png_bomb())) == (413, "image_too_large")
+
+
+@pytest.mark.parametrize("path", ["/predict", "/predict/batch"])
+@pytest.mark.parametrize("encoding", ["gzip", "BR", "gzip, identity"])
+def test_a_body_that_is_compressed_is_told_so(
+    client: httpx.Client, path: str, encoding: str
+) -> None:
+    body = gzip.compress(encode(photo(), "JPEG"))
+    response = client.post(path, content=body, headers={"Content-Encoding": encoding})
+    assert error_of(response) == (415, "unsupported_encoding")
+    assert response.headers["accept-encoding"] == "identity"
+    assert encoding in response.json()["detail"]
+
+
+@pytest.mark.parametrize("encoding", ["", "identity", "Identity"])
+def test_a_body_that_says_it_is_not_compressed_is_read(client: httpx.Client, encoding: str) -> None:
+    body = encode(photo(), "JPEG")
+    assert client.post("/predict", content=body, headers={"Content-Encoding": encoding}).is_success
 
 
 def test_batch_gives_each_its_own_answer_or_error(client: httpx.Client) -> None:
