@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 from collections.abc import Callable
 
@@ -35,15 +36,14 @@ def load_engine(
         threads: of all inferences together.
         batch_size: the largest batch that will be run.
         choice: `auto` takes OpenVINO where it is installed and answers right, else TorchScript.
-        parallel: inferences at a time, which share the threads; None for one thread each, since
-            threads that share one wait for each other, up to so many as Python can feed.
+        parallel: inferences at a time, which share the threads; None for `inferences(threads)`.
         threads_alone: of an inference while nothing else is going on; TorchScript ignores it.
 
     Raises:
         EngineError: it cannot be loaded or answers wrong in float32 as well.
     """
     if parallel is None:
-        parallel = min(threads, MAX_PARALLEL)
+        parallel = inferences(threads)
     if choice == "torchscript":
         return _torchscript(artifact, precision, threads, batch_size, parallel)
     try:
@@ -59,6 +59,14 @@ def load_engine(
     if not isinstance(instead_of, _NotInstalled):
         _log.warning("TorchScript is used instead of OpenVINO: %s", instead_of)
     return engine
+
+
+def inferences(threads: int) -> int:
+    """How many at a time: of one thread each, since threads that share one wait for each other.
+
+    Of more threads where Python could not feed so many, and then alike, with as few idle as can be.
+    """
+    return threads // math.ceil(threads / MAX_PARALLEL)
 
 
 class _NotInstalled(EngineError):

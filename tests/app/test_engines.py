@@ -9,7 +9,7 @@ import torch
 
 from app.artifact import Artifact
 from app.engines import EngineError, Pixels
-from app.engines.loading import load_engine
+from app.engines.loading import inferences, load_engine
 from app.engines.proof import mismatches
 from app.engines.torchscript import TorchScriptEngine
 from tests.app.conftest import make_model, write_artifact
@@ -62,6 +62,17 @@ def test_each_thread_takes_no_more_cores_than_its_share(
     with ThreadPoolExecutor(1) as one, ThreadPoolExecutor(1) as other:
         assert one.submit(threads_after, lambda: engine.run(images)).result() == 2
         assert other.submit(threads_after, lambda: engine.explain(images[0], 1)).result() == 2
+
+
+@pytest.mark.parametrize(
+    ("threads", "at_a_time", "each"), [(1, 1, 1), (8, 8, 1), (9, 4, 2), (12, 6, 2), (40, 8, 5)]
+)
+def test_inferences_share_the_threads_and_leave_few_idle(
+    threads: int, at_a_time: int, each: int
+) -> None:
+    assert inferences(threads) == at_a_time
+    assert threads // at_a_time == each
+    assert threads - at_a_time * each < each
 
 
 def test_what_lies_around_the_garment(artifact: Artifact) -> None:
