@@ -5,6 +5,9 @@ const TRIES = 20;
 const LONGEST_WAIT = 30; // seconds
 const TIME_LIMIT = 120_000; // milliseconds for one try, with the upload over a phone's network
 const TIMEOUT = "timeout";
+const UNREACHABLE = "unreachable";
+const AWAY = [UNREACHABLE, "http_502", "http_503", "http_504"]; // or a proxy says so
+const TIME_TO_RETURN = 30_000; // milliseconds
 
 /**
  * @typedef {{title: string, detail: string, code: string, status: number, request_id?: string}}
@@ -20,7 +23,8 @@ export const UNUSABLE = {
 };
 
 /**
- * Send one photo to POST /predict, and again while the service says that it is busy.
+ * Send one photo to POST /predict, and again while the service says that it is busy. If that is away,
+ * as while it is started anew, once more when it is back: a photo that ends it is not sent for ever.
  * @param {File | null} file null: it could not be opened
  * @param {(text: string) => void} note told why it takes longer
  * @param {string} query such as "?explain=true"
@@ -28,17 +32,40 @@ export const UNUSABLE = {
  *   one of `prediction` and `problem`; `roundTrip` in milliseconds
  */
 export async function classify(file, name, signal, note, query = "") {
+  let mayReturn = true;
   for (let tries = 1; ; tries += 1) {
     const { response, body, problem, roundTrip } = await post(file, name, signal, query);
     if (!problem) return { prediction: body, roundTrip };
     const seconds = Number.parseInt(response?.headers.get("Retry-After"), 10);
-    const again = BUSY.includes(response?.status) && seconds >= 0 && tries < TRIES;
-    if (!again || signal.aborted) return { problem };
-    note(`${problem.title}. Trying again…`);
-    // Spread, so that the photos in flight do not all come back at the same moment.
-    const wait = Math.min(seconds, LONGEST_WAIT) * (1 + Math.random() / 2);
-    await new Promise((resolve) => setTimeout(resolve, wait * 1000));
+    const isBusy = BUSY.includes(response?.status) && seconds >= 0;
+    if (signal.aborted) return { problem };
+    if (isBusy && tries < TRIES) {
+      note(`${problem.title}. Trying again…`);
+      // Spread, so that the photos in flight do not all come back at the same moment.
+      await sleep(Math.min(seconds, LONGEST_WAIT) * (1000 + Math.random() * 500));
+    } else if (mayReturn && AWAY.includes(problem.code)) {
+      note(`${problem.title}. Waiting for it…`);
+      mayReturn = false;
+      if (!await isBack(signal)) return { problem };
+    } else {
+      return { problem };
+    }
   }
+}
+
+/** Whether a service that was away is ready within `TIME_TO_RETURN`. */
+async function isBack(signal) {
+  const end = performance.now() + TIME_TO_RETURN;
+  for (let pause = 500; performance.now() < end && !signal.aborted; pause = Math.min(2 * pause, 4000)) {
+    await sleep(pause);
+    const response = await fetch("health/ready", { cache: "no-store", signal }).catch(() => null);
+    if (response?.ok) return true;
+  }
+  return false;
+}
+
+function sleep(milliseconds) {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }
 
 async function post(file, name, signal, query) {
@@ -72,7 +99,7 @@ async function post(file, name, signal, query) {
     if (limit.aborted) {
       return failure(TIMEOUT, "No answer", "The service did not answer within two minutes.");
     }
-    return failure("unreachable", "The service cannot be reached",
+    return failure(UNREACHABLE, "The service cannot be reached",
       "Check that it runs and that this device has a connection, then try again.");
   } finally {
     signal.removeEventListener("abort", abort);
@@ -116,7 +143,7 @@ export async function readModel() {
   for (let tries = 0; tries < 30; tries += 1) {
     const response = await fetch("model").catch(() => null);
     if (response?.ok) return response.json().catch(() => null);
-    await new Promise((resolve) => setTimeout(resolve, 2000));
+    await sleep(2000);
   }
   return null;
 }

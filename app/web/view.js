@@ -5,6 +5,7 @@
 export const KINDS = {
   all: () => true,
   review: ({ state }) => state === "review",
+  unchecked: ({ truth, state }) => truth === null && state !== "failed",
   checked: ({ truth }) => truth !== null,
   failed: ({ state }) => state === "failed",
 };

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
@@ -58,7 +59,7 @@ def _counts(page: Page) -> list[str]:
 
 
 def _show(page: Page, kind: str) -> None:
-    page.locator("#filter").get_by_text(kind).click()
+    page.locator("#filter").get_by_text(re.compile(f"^{kind}")).click()
 
 
 def _labels(page: Page) -> dict[str, str]:
@@ -207,6 +208,30 @@ def test_keys_go_through_what_is_to_be_looked_at(
     assert _counts(page) == ["1", "5", "0"]
 
 
+def test_who_labels_all_by_hand_sees_what_is_left(
+    grey_service: str, open_page: OpenPage, tmp_path: Path
+) -> None:
+    page = open_page(grey_service)
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"no image")
+    page.set_input_files("#files", broken)
+    expect(page.locator("#count-failed")).to_have_text("1")
+    page.set_input_files("#files", [_grey(tmp_path, f"{name}.png", 4) for name in "abc"])
+    expect(page.locator("#count")).to_have_text("4 of 4 photos")
+    _show(page, "Not checked")
+    expect(page.locator(".card")).to_have_count(3)
+    expect(page.locator("#count-unchecked")).to_have_text("3")
+    _card(page, "a.png").locator(".thumbnail").click()
+    page.keyboard.press("Enter")
+    expect(_card(page, "b.png")).to_be_focused()
+    expect(_card(page, "a.png")).to_have_count(0)
+    page.set_input_files("#files", _grey(tmp_path, "d.png", 4))
+    expect(page.locator(".card .name")).to_have_text(["b.png", "c.png", "d.png"])
+    page.keyboard.press("Backspace")
+    expect(_card(page, "a.png")).to_be_focused()
+    expect(page.locator("#count-unchecked")).to_have_text("4")
+
+
 def test_only_what_is_seen_is_taken_back(
     grey_service: str, open_page: OpenPage, tmp_path: Path
 ) -> None:
@@ -346,7 +371,7 @@ def test_labels_of_photos_without_an_answer_are_not_lost(
     _choose(_card(page, "a.png"), "Dress")
     _table(page)
     page.reload()
-    page.context.set_offline(True)
+    page.route("**/predict*", lambda route: route.abort("internetdisconnected"))
     page.set_input_files("#files", files)
     expect(page.locator("#count-failed")).to_have_text("2")
     expect(_card(page, "a.png")).to_contain_text("Checked · Dress")
@@ -355,7 +380,7 @@ def test_labels_of_photos_without_an_answer_are_not_lost(
     _card(page, "a.png").get_by_role("button", name="Try again").focus()
     page.keyboard.press("Backspace")
     assert _labels(page) == {"a.png": "", "b.png": ""}
-    page.context.set_offline(False)
+    page.unroute("**/predict*")
 
 
 def test_what_arrives_moves_nothing(grey_service: str, open_page: OpenPage, tmp_path: Path) -> None:
@@ -413,11 +438,11 @@ def test_photo_that_is_here_already_is_not_here_twice(
     page.set_input_files("#files", [_grey(tmp_path, "c.png", 4), files[0]])
     expect(page.locator("#already")).to_have_text("1 photo was here already.")
     expect(page.locator("#count")).to_have_text("3 of 3 photos")
-    page.context.set_offline(True)
+    page.route("**/predict*", lambda route: route.abort("internetdisconnected"))
     _grey(tmp_path, "a.png", 8)  # another photo of this name
     page.set_input_files("#files", files[0])
     expect(page.locator("#count-failed")).to_have_text("1")
-    page.context.set_offline(False)
+    page.unroute("**/predict*")
     page.set_input_files("#files", files[0])
     expect(page.locator("#count-failed")).to_have_text("0")  # tried again
     expect(page.locator("#already")).to_be_hidden()

@@ -217,11 +217,47 @@ def test_photo_that_is_too_large_for_the_line_is_sent_twice(
     assert len(asked) == 2
 
 
-def test_photo_is_sent_again_once_the_connection_is_back(service: str, open_page: OpenPage) -> None:
+def test_photos_are_sent_again_once_the_connection_is_back(
+    service: str, open_page: OpenPage
+) -> None:
     page = open_page(service)
     expect(page.locator("footer")).to_contain_text("version")
     page.context.set_offline(True)
+    page.set_input_files("#files", [_photo(f"{number}.png") for number in range(6)])
+    expect(page.get_by_text("The service cannot be reached. Waiting for it…")).to_have_count(4)
+
+    page.context.set_offline(False)
+    expect(page.get_by_role("status")).to_contain_text("6 of 6 photos answered")
+    assert [row["error_code"] for row in _table(page)] == [""] * 6
+
+
+@pytest.mark.parametrize("status", [502, 504])
+def test_photo_that_a_proxy_has_no_service_for_is_sent_once_more(
+    status: int, service: str, open_page: OpenPage
+) -> None:
+    page = open_page(service)
+    asked: list[Route] = []
+
+    def refuse(route: Route) -> None:
+        asked.append(route)
+        route.fulfill(status=status, body="<html>Bad Gateway</html>")
+
+    page.route("**/predict", refuse)
+    page.set_input_files("#files", [_photo("one.png")])
+    expect(page.locator("#cards code")).to_have_text(f"http_{status}")
+    assert len(asked) == 2
+
+
+def test_photos_can_be_tried_again_when_the_service_stays_away(
+    service: str, open_page: OpenPage
+) -> None:
+    page = open_page(service)
+    page.clock.install()
+    expect(page.locator("footer")).to_contain_text("version")
+    page.context.set_offline(True)
     page.set_input_files("#files", [_photo("one.png"), _photo("two.png"), _photo("three.png")])
+    expect(page.get_by_text("Waiting for it…")).to_have_count(3)
+    page.clock.fast_forward(40_000)
     expect(page.get_by_role("status")).to_contain_text("3 failed")
     expect(page.locator("#cards code")).to_have_text(["unreachable"] * 3)
 
