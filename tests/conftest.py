@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import base64
+import functools
 import os
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from botocore.loaders import JSONFileLoader
 
 # Before anything loads torch: threads that spin while they wait slow each other down when tests,
 # servers and trainings share two cores.
@@ -40,3 +42,13 @@ def make_artifact(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return make
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _aws_descriptions_are_read_once() -> Iterator[None]:
+    """Each session of boto3 reads those of AWS's services anew, megabytes of JSON."""
+    loader = JSONFileLoader()
+    with pytest.MonkeyPatch.context() as patch:
+        read = functools.cache(loader.load_file)
+        patch.setattr(JSONFileLoader, "load_file", lambda _, path: read(path))
+        yield

@@ -32,29 +32,35 @@ from app.service import Load, load_predictor
 from app.settings import Settings
 from app.telemetry import Metrics
 from tests.cards import make_card
+from tests.thin_network import thin_resnet18
 from training.networks import GarmentModel, build_network
 from training.scripted import golden_images, layer_ranges, round_to_float16, save_artifact
 
 CARD = make_card(0.2, version="1.2.3", parameters=11_000_000, limitations=["untrained"])
 
 
-def make_model(temperature: float) -> GarmentModel:
+def make_model(temperature: float, thin: bool = False) -> GarmentModel:
     """Untrained; a temperature far below 1 makes it sure of its random answers."""
     torch.manual_seed(0)
-    network = build_network("resnet18", 11)
+    network = thin_resnet18(11) if thin else build_network("resnet18", 11)
     round_to_float16(network)
     return GarmentModel(network, True, [temperature] * 3, [temperature] * 3).eval()
 
 
-def write_artifact(path: Path, temperature: float, golden_of: float | None = None) -> Artifact:
-    """An artifact whose golden images are answered as with the temperature `golden_of`."""
+def write_artifact(
+    path: Path, temperature: float, golden_of: float | None = None, thin: bool = False
+) -> Artifact:
+    """An artifact whose golden images are answered as with the temperature `golden_of`.
+
+    A `thin` one is loaded at once, by TorchScript alone.
+    """
     random = np.random.default_rng(0)
     shapes = ((28, 28), (60, 90), (200, 100))
     images = [
         torch.from_numpy(random.integers(0, 256, (3, *shape), dtype=np.uint8)) for shape in shapes
     ]
-    golden = golden_images(make_model(golden_of or temperature), images)
-    model = make_model(temperature)
+    golden = golden_images(make_model(golden_of or temperature, thin), images)
+    model = make_model(temperature, thin)
     ranges = layer_ranges(model.network, model.seen(model.preprocess(images)))
     limits = {"temperature": temperature, "garment_temperature": temperature}
     calibration = {
@@ -199,6 +205,12 @@ def error_of(response: httpx.Response) -> tuple[int, str]:
 def metric(client: httpx.Client, name: str) -> float:
     lines = client.get("/metrics").text.splitlines()
     return float(next(line for line in lines if line.startswith(f"{name} ")).split()[1])
+
+
+@pytest.fixture(scope="session")
+def thin_artifact(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+    path = tmp_path_factory.mktemp("thin") / "model.pt"
+    return write_artifact(path, temperature=0.05, thin=True)
 
 
 @pytest.fixture(scope="session")

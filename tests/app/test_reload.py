@@ -56,15 +56,15 @@ PNG = encode(photo(), "PNG")
 
 
 @pytest.fixture(scope="module")
-def second(artifact: Artifact, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def second(thin_artifact: Artifact, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tiny artifact under another version."""
-    return other_version(artifact.path, SECOND, tmp_path_factory.mktemp("second") / "model.pt")
+    return other_version(thin_artifact.path, SECOND, tmp_path_factory.mktemp("second") / "model.pt")
 
 
 @pytest.fixture
-def model(artifact: Artifact, tmp_path: Path) -> Path:
+def model(thin_artifact: Artifact, tmp_path: Path) -> Path:
     """The file that the service is started with."""
-    return shutil.copy(artifact.path, tmp_path / "model.pt")
+    return shutil.copy(thin_artifact.path, tmp_path / "model.pt")
 
 
 def put(source: Path, target: Path) -> None:
@@ -155,12 +155,16 @@ def test_the_very_file_that_was_verified_is_loaded(second: Path, tmp_path: Path)
 
 
 def test_the_same_bytes_are_not_loaded_again(
-    served: Running, artifact: Artifact, model: Path, second: Path, caplog: pytest.LogCaptureFixture
+    served: Running,
+    thin_artifact: Artifact,
+    model: Path,
+    second: Path,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.DEBUG, "app.reload")
     until(lambda: "which answers" in caplog.text)
     caplog.clear()
-    put(artifact.path, model)
+    put(thin_artifact.path, model)
     until(lambda: f"names version {FIRST}, which answers" in caplog.text)
     assert reloads(served.client, "ok") == 0
     put(second, model)
@@ -174,7 +178,7 @@ def test_what_cannot_be_used_changes_nothing_and_is_told_once(
     (tmp_path / "text").write_text("no artifact")
     put(tmp_path / "text", model)
     until(lambda: reloads(client, "failed") == 1)
-    write_artifact(tmp_path / "wrong.pt", temperature=0.05, golden_of=5)
+    write_artifact(tmp_path / "wrong.pt", temperature=0.05, golden_of=5, thin=True)
     put(tmp_path / "wrong.pt", model)  # another one is tried at once
     until(lambda: reloads(client, "failed") == 2)
     time.sleep(0.5)  # ten looks
@@ -312,7 +316,7 @@ def test_what_failed_is_tried_again_after_a_while(
 
 
 def test_a_release_that_s3_does_not_give_now_is_tried_again(
-    artifact: Artifact,
+    thin_artifact: Artifact,
     second: Path,
     loads: Loads,
     tmp_path: Path,
@@ -333,7 +337,7 @@ def test_a_release_that_s3_does_not_give_now_is_tried_again(
 
     monkeypatch.setattr(s3, "connected", lambda _: contextlib.nullcontext(fake))
     monkeypatch.setattr(reload, "RETRY_SECONDS", 0.2)
-    publish(artifact.path, "1.0.0")
+    publish(thin_artifact.path, "1.0.0")
     values = looking(tmp_path / "model.pt").model_copy(
         update={"model": "s3://shop/garments/latest.json"}
     )
@@ -472,13 +476,13 @@ def test_it_stops_while_the_model_before_still_answers(
 
 
 def test_the_file_of_the_model_that_answers_stays_in_the_cache(
-    artifact: Artifact, tmp_path: Path, loads: Loads
+    thin_artifact: Artifact, tmp_path: Path, loads: Loads
 ) -> None:
     """Though another one is named, which may never answer: workers are started from it."""
     cache = ArtifactCache(tmp_path)
     with cache.partial() as partial:
-        shutil.copy(artifact.path, partial)
-        path = cache.keep(partial, artifact.sha256, "model.pt").path
+        shutil.copy(thin_artifact.path, partial)
+        path = cache.keep(partial, thin_artifact.sha256, "model.pt").path
     os.utime(path, (time.time() - 7200, time.time() - 7200))
 
     async def main() -> None:
@@ -500,10 +504,13 @@ def test_without_the_setting_nothing_is_looked_at(model: Path, second: Path) -> 
 
 
 def test_a_proxy_says_that_it_has_no_effect(
-    artifact: Artifact, caplog: pytest.LogCaptureFixture
+    thin_artifact: Artifact, caplog: pytest.LogCaptureFixture
 ) -> None:
     values = settings(
-        backend="sagemaker", endpoint_name="garments", reload_seconds=1, model=str(artifact.path)
+        backend="sagemaker",
+        endpoint_name="garments",
+        reload_seconds=1,
+        model=str(thin_artifact.path),
     )
 
     async def main() -> None:

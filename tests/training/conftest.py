@@ -8,7 +8,7 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from tests.training.thin_network import thin_resnet18
+from tests.thin_network import thin_resnet18
 from training.calibrate import MIN_IMAGES
 from training.data.datasets import FOLDERS
 from training.torchvision_cpu import torchvision

@@ -613,7 +613,7 @@ def finish(process: subprocess.Popen[str]) -> str:
 def test_two_processes_train_one_model(data: Path, tmp_path: Path) -> None:
     process = start(
         "-m", "torch.distributed.run", "--nproc-per-node", 2, "--standalone",
-        ROOT / "training/train.py", *flags(data, tmp_path / "run"),
+        ROOT / "training/train.py", *flags(data, tmp_path / "run", batch_size=40),
     )  # fmt: skip
     said = finish(process)
 
@@ -633,7 +633,7 @@ def test_started_as_sagemaker_does_and_stopped_as_a_spot_instance_is(
         "SM_CHANNEL_TRAINING": str(data),
     }
     unsaid = ("--data", "--output")
-    pairs = zip(*[iter(flags(data, tmp_path, epochs=12))] * 2, strict=True)
+    pairs = zip(*[iter(flags(data, tmp_path, epochs=8, batch_size=40))] * 2, strict=True)
     arguments = [text for pair in pairs if pair[0] not in unsaid for text in pair]
     process = start(ROOT / "training/train.py", *arguments, **environment)
     assert process.stdout is not None
@@ -646,13 +646,13 @@ def test_started_as_sagemaker_does_and_stopped_as_a_spot_instance_is(
     assert time.monotonic() - sent < 30, "a spot instance has two minutes, a container 30 s"
     assert not (tmp_path / "model/model.pt").exists()
     epochs = len(checkpoint.load(tmp_path / "output")["history"])
-    assert 2 <= epochs < 12
+    assert 2 <= epochs < 8
 
     more = start(ROOT / "training/train.py", *arguments, "--resume", "true", **environment)
     said = finish(more)
     assert more.returncode == 0, said
     assert f"resumed after epoch {epochs}" in said
-    assert len(history(tmp_path / "output")) == 12
+    assert len(history(tmp_path / "output")) == 8
     open_artifact(tmp_path / "model/model.pt")
 
 

@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from app.artifact import Artifact
+from tests.app.conftest import write_artifact
 from tests.integration.aws import Aws, running_aws
 from tests.integration.services import started
 from training.__main__ import main
@@ -96,12 +97,23 @@ def shown(out: str) -> list[str]:
 
 
 @pytest.fixture(scope="session")
+def thin_artifact(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+    """A small one: it is packed, sent and fetched by nearly every test."""
+    path = tmp_path_factory.mktemp("artifact") / "model.pt"
+    return write_artifact(path, temperature=0.05, thin=True)
+
+
+@pytest.fixture(scope="session")
 def standin(
-    tiny_artifact: Artifact, tmp_path_factory: pytest.TempPathFactory
+    thin_artifact: Artifact, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Aws, Path]]:
     """The stand-in before the container, and the file that says how deployments go."""
     folder = tmp_path_factory.mktemp("aws")
-    model = {"GARMENT_MODEL": str(tiny_artifact.path), "GARMENT_CACHE": str(folder / "cache")}
+    model = {
+        "GARMENT_MODEL": str(thin_artifact.path),
+        "GARMENT_ENGINE": "torchscript",
+        "GARMENT_CACHE": str(folder / "cache"),
+    }
     plan = folder / "plan.json"
     with started(folder / "container.log", model, "serve", ready="/ping") as container:
         upstream = str(container.client.base_url)
@@ -113,7 +125,7 @@ def standin(
 @pytest.fixture
 def cloud(
     standin: tuple[Aws, Path],
-    tiny_artifact: Artifact,
+    thin_artifact: Artifact,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> Cloud:
@@ -130,6 +142,6 @@ def cloud(
         monkeypatch.setattr(f"training.cloud.labelling.progress.{pause}", 0.0)
     aws.client("s3").create_bucket(Bucket="shop")
     aws.client("iam").create_role(RoleName=ROLE, AssumeRolePolicyDocument=TRUST)
-    assert main(["publish", str(tiny_artifact.path), "s3://shop/models/garments", "--tar"]) == 0
+    assert main(["publish", str(thin_artifact.path), "s3://shop/models/garments", "--tar"]) == 0
     capsys.readouterr()
-    return Cloud(aws, plan, tiny_artifact, capsys)
+    return Cloud(aws, plan, thin_artifact, capsys)

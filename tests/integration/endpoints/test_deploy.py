@@ -267,7 +267,7 @@ def test_what_scaling_may_cost_is_told(cloud):
 
 def test_another_model_answers(cloud, tmp_path, capsys):
     """The artifact says one thing, the endpoint another."""
-    other = write_artifact(tmp_path / "model.pt", temperature=0.5)
+    other = write_artifact(tmp_path / "model.pt", temperature=0.5, thin=True)
     assert main(["publish", str(other.path), "s3://shop/other", "--tar"]) == 0
     status, out, _ = cloud.deploy("1", model="s3://shop/other/1.2.3/model.tar.gz")
 

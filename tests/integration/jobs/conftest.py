@@ -23,7 +23,7 @@ needs_sdk = pytest.mark.skipif(
 )
 
 QUICK = shlex.split(
-    "--epochs 3 --batch-size 16 --learning-rate 0.02 -- --small-size 32 --small-share 1 "
+    "--epochs 2 --batch-size 40 --learning-rate 0.02 -- --small-size 32 --small-share 1 "
     "--precision float32 --threads 1 --ema-decay 0.5 --diagnose warn"
 )
 

@@ -73,7 +73,7 @@ def containers(tmp_path) -> Iterator[list[ImageContainer]]:
 def test_a_job_runs_in_the_training_image_is_interrupted_and_goes_on(
     cloud, aws, data, image, containers
 ):
-    flags = ["--image", image, *QUICK[:1], "12", *QUICK[2:]]
+    flags = ["--image", image, *QUICK[:1], "8", *QUICK[2:]]
     request, s3 = launched(cloud, aws, data, NAME, *flags), aws.client("s3")
     assert request["AlgorithmSpecification"]["TrainingImage"] == image
     first, second = containers
@@ -92,14 +92,14 @@ def test_a_job_runs_in_the_training_image_is_interrupted_and_goes_on(
     assert status == 0, said[-4000:]
     assert re.search(r"resumed after epoch [1-9]", said)
     assert "of the upload" in said
-    assert open_artifact(second.root / "model/model.pt").card.hyperparameters["epochs"] == 12
+    assert open_artifact(second.root / "model/model.pt").card.hyperparameters["epochs"] == 8
 
 
 def test_a_trial_runs_by_the_image_s_own_entry_point_and_hears_sigterm(
     cloud, aws, data, image, containers
 ):
     trial = tuned(cloud, aws, data, "garment-image-tune", "--spot", "--image", image)
-    trial["HyperParameters"]["epochs"] = "12"
+    trial["HyperParameters"]["epochs"] = "8"
     first, second = containers
     s3 = aws.client("s3")
 
@@ -114,4 +114,4 @@ def test_a_trial_runs_by_the_image_s_own_entry_point_and_hears_sigterm(
     assert status == 0, said[-4000:]
     assert re.search(r"resumed after epoch [1-9]", said)
     used = open_artifact(second.root / "model/model.pt").card.hyperparameters
-    assert (used["learning_rate"], used["epochs"]) == (0.023456789, 12)
+    assert (used["learning_rate"], used["epochs"]) == (0.023456789, 8)

@@ -28,7 +28,7 @@ def metrics(said: str) -> dict[str, list[float]]:
 
 
 def test_a_job_trains_is_interrupted_and_goes_on(cloud, aws, data, container):
-    request = launched(cloud, aws, data, "garment-spot", *QUICK[:1], "12", *QUICK[2:])
+    request = launched(cloud, aws, data, "garment-spot", *QUICK[:1], "8", *QUICK[2:])
     s3 = aws.client("s3")
     assert request["EnableManagedSpotTraining"]
     assert request["CheckpointConfig"]["S3Uri"] == "s3://shop/jobs/garment-spot/checkpoints"
@@ -49,10 +49,10 @@ def test_a_job_trains_is_interrupted_and_goes_on(cloud, aws, data, container):
     assert status == 0, said[-4000:]
     assert re.search(r"resumed after epoch [1-9]", said)
     card = open_artifact(second.root / "model/model.pt").card
-    assert card.hyperparameters["epochs"] == 12
+    assert card.hyperparameters["epochs"] == 8
     assert [source.images for source in card.sources] == [80]
     records = (second.root / "output/data/history.jsonl").read_text().splitlines()
-    assert len(records) == 12
+    assert len(records) == 8
     assert list((second.root / "output/data/tensorboard").iterdir())
     found = metrics(said)
     for name, field in METRICS.items():

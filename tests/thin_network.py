@@ -39,6 +39,6 @@ class ThinBlock(nn.Module):
         return self.relu(out + (x if self.downsample is None else self.downsample(x)))
 
 
-def thin_resnet18() -> nn.Module:
+def thin_resnet18(outputs: int = 1000) -> nn.Module:
     """The names and the shapes of the maps between stages are those of ResNet18."""
-    return torchvision.models.ResNet(ThinBlock, [1, 1, 1, 1])
+    return torchvision.models.ResNet(ThinBlock, [1, 1, 1, 1], num_classes=outputs)
