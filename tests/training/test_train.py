@@ -6,7 +6,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -106,16 +105,9 @@ def assert_same_result(one: Path, other: Path) -> None:
         torch.testing.assert_close(value, theirs[name], rtol=0, atol=0, msg=name)
 
 
-@pytest.mark.parametrize("real", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_run_leaves_an_artifact_that_has_learnt(
-    real: bool,
-    data: Path,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    request: pytest.FixtureRequest,
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    if real:
-        request.getfixturevalue("real_network")
     status = run(flags(data, tmp_path / "run", epochs=4, version="1.2.3", augment=0))
 
     assert status == 0
@@ -590,80 +582,29 @@ def test_wrong_flags_are_told(
     assert problem in capsys.readouterr().err
 
 
-def start(*command: object, **environment: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, *map(str, command)],
-        cwd="/",  # SageMaker's working directory is not the project's
-        env=os.environ | {"OMP_NUM_THREADS": "1"} | environment,
+@pytest.mark.slow
+def test_two_processes_train_one_model(data: Path, tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"),
+            *("--standalone", ROOT / "training/train.py"),
+            *flags(data, tmp_path / "run", batch_size=40),
+        ],
+        cwd="/",
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     )
-
-
-def finish(process: subprocess.Popen[str]) -> str:
-    """All that it said; a process that hangs is not left behind."""
     try:
-        return process.communicate(timeout=280)[0]
+        said = process.communicate(timeout=280)[0]
     finally:
         process.kill()
-
-
-@pytest.mark.slow
-def test_two_processes_train_one_model(data: Path, tmp_path: Path) -> None:
-    process = start(
-        "-m", "torch.distributed.run", "--nproc-per-node", 2, "--standalone",
-        ROOT / "training/train.py", *flags(data, tmp_path / "run", batch_size=40),
-    )  # fmt: skip
-    said = finish(process)
 
     assert process.returncode == 0, said
     assert "2 x cpu" in said
     assert [record["epoch"] for record in history(tmp_path / "run")] == [1, 2]
     open_artifact(tmp_path / "run/model.pt")
-
-
-@pytest.mark.slow
-def test_started_as_sagemaker_does_and_stopped_as_a_spot_instance_is(
-    data: Path, tmp_path: Path
-) -> None:
-    environment = {
-        "SM_MODEL_DIR": str(tmp_path / "model"),
-        "SM_OUTPUT_DATA_DIR": str(tmp_path / "output"),
-        "SM_CHANNEL_TRAINING": str(data),
-    }
-    unsaid = ("--data", "--output")
-    pairs = zip(*[iter(flags(data, tmp_path, epochs=8, batch_size=40))] * 2, strict=True)
-    arguments = [text for pair in pairs if pair[0] not in unsaid for text in pair]
-    process = start(ROOT / "training/train.py", *arguments, **environment)
-    assert process.stdout is not None
-    assert any('"epoch": 2' in line for line in process.stdout)
-    process.send_signal(signal.SIGTERM)
-    sent = time.monotonic()
-    said = finish(process)
-
-    assert process.returncode == INTERRUPTED, said
-    assert time.monotonic() - sent < 30, "a spot instance has two minutes, a container 30 s"
-    assert not (tmp_path / "model/model.pt").exists()
-    epochs = len(checkpoint.load(tmp_path / "output")["history"])
-    assert 2 <= epochs < 8
-
-    more = start(ROOT / "training/train.py", *arguments, "--resume", "true", **environment)
-    said = finish(more)
-    assert more.returncode == 0, said
-    assert f"resumed after epoch {epochs}" in said
-    assert len(history(tmp_path / "output")) == 8
-    open_artifact(tmp_path / "model/model.pt")
-
-
-@pytest.mark.slow
-def test_the_entry_point_tells_a_users_mistake_in_a_line(tmp_path: Path) -> None:
-    process = start(ROOT / "training/train.py", "--data", tmp_path, "--output", tmp_path / "run")
-    said = finish(process)
-
-    assert process.returncode == 2
-    assert said.splitlines()[-1].startswith(f"error: {tmp_path} has none of train, valid, test")
-    assert "Traceback" not in said
 
 
 def test_a_source_of_other_things_alone_may_be_mixed_in(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -36,7 +37,9 @@ def test_a_job_trains_is_interrupted_and_goes_on(cloud, aws, data, container):
     first = container().fill(request, s3).drive(request)
     first.read_until('"epoch": 2')
     first.terminate()
+    sent = time.monotonic()
     status, rest = first.finish()
+    assert time.monotonic() - sent < 30, "a spot instance has two minutes, a container 30 s"
     assert status == 143
     assert "SIGTERM: the training writes its checkpoint" in rest
     assert "--resume goes on" in rest
@@ -77,6 +80,7 @@ def test_two_instances_train_one_model(cloud, aws, data, container):
     assert (status, other) == (0, 0), said[-4000:]
     assert "2 x cpu" in said
     open_artifact(both[0].root / "model/model.pt")
+    assert len((both[0].root / "output/data/history.jsonl").read_text().splitlines()) == 2
     assert not list((both[1].root / "model").iterdir()), "the first writes the artifact"
 
 
@@ -88,6 +92,7 @@ def test_a_failing_job_tells_why(cloud, aws, data, container):
     status, said = failing.finish()
 
     assert status != 0
+    assert "\nerror: training needs a 'valid' split" in said
     assert failing.failure() == "training needs a 'valid' split, and stripes has none\n", said
 
 
