@@ -7,8 +7,6 @@ size (Mahajan et al., "Exploring the Limits of Weakly Supervised Pretraining", 2
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -42,12 +40,6 @@ class Mixture:
     def outputs(self) -> int:
         """How many a network needs: ten, and one more where there are images of `other`."""
         return len(CATEGORIES) + bool((self.split.labels == len(CATEGORIES)).any())
-
-    @property
-    def digest(self) -> str:
-        """The SHA-256 of the images' names and labels, in their order."""
-        pairs = zip(self.split.names, self.split.labels.tolist(), strict=True)
-        return hashlib.sha256(json.dumps(list(pairs)).encode()).hexdigest()
 
     @property
     def missing(self) -> list[str]:

@@ -74,7 +74,8 @@ class Trainer:
         )
         self.valid = {name: Images(split, rank, world, device) for name, split in valid.items()}
         self.blend = make_blend(options.mix, objective.kinds)
-        self.data, self.digest = mixture.sizes, mixture.digest
+        self.data, self.digest = mixture.sizes, mixture.split.digest
+        self.valid_digests = {name: split.digest for name, split in valid.items()}
         self.missing = mixture.missing
         self.step = 0
         self.sums = torch.zeros(3, dtype=torch.float64)  # loss, right answers, images
@@ -237,6 +238,7 @@ class Trainer:
             "command": self.options.command,
             "data": self.data,
             "digest": self.digest,
+            "valid_digests": self.valid_digests,
             "missing": self.missing,
             "outputs": self.objective.outputs,
             "sources": [source.model_dump() for source in self.sources],
@@ -266,11 +268,15 @@ class Trainer:
         checkpoint.check_same_run(
             path, theirs | {"data": state.get("data", self.data)}, ours | {"data": self.data}
         )
-        if state.get("digest", self.digest) != self.digest:  # earlier versions did not keep it
-            raise CheckpointError(
-                f"{path} was written by a run on other data: as many images, of other names or "
-                "labels. Give the data of that run, or another --output"
-            )
+        for kind, key, digest in (
+            ("train", "digest", self.digest),
+            ("valid", "valid_digests", self.valid_digests),
+        ):
+            if state.get(key, digest) != digest:  # earlier versions did not keep it
+                raise CheckpointError(
+                    f"{path} was written by a run on other data: the images of {kind} have other "
+                    "names or labels. Give the data of that run, or another --output"
+                )
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])

@@ -119,18 +119,6 @@ def test_categories_of_which_no_image_is_drawn_are_named() -> None:
     assert mix({"a": split(*[1] * 10)}, {"a": 1.0}, {"a": 0.0}).missing == []
 
 
-def test_the_digest_tells_names_and_labels_apart() -> None:
-    def digest(names: list[str], labels: list[int]) -> str:
-        a = Split(torch.zeros(2, 3, 8, 8, dtype=torch.uint8), torch.tensor(labels), names)
-        return mix({"a": a}, {"a": 1.0}, {"a": 0.0}).digest
-
-    same, renamed, relabelled = (
-        digest(["x", "y"], [0, 1]), digest(["x", "z"], [0, 1]), digest(["x", "y"], [0, 2]),
-    )  # fmt: skip
-    assert same == digest(["x", "y"], [0, 1])
-    assert len({same, renamed, relabelled}) == 3
-
-
 def test_the_processes_of_a_run_share_each_batch() -> None:
     mixture = mix({"a": split(10, 9)}, {"a": 1.0}, {"a": 0.5})
     alone = list(Batches(mixture, mixture.split.labels, 6, seed=0).in_epoch(1, 8, 0))

@@ -142,20 +142,34 @@ def test_a_place_without_a_checkpoint_is_told(
     assert "resumed after epoch 1" in said.out
 
 
+@pytest.mark.parametrize(("split", "key"), [("train", "digest"), ("valid", "valid_digests")])
 @pytest.mark.usefixtures("no_export")
 def test_other_labels_or_names_are_other_data(
-    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], split: str, key: str
 ) -> None:
-    started, file = command(tmp_path / "run", data), data / "train/Coat/000.png"
+    started, file = command(tmp_path / "run", data), next((data / split / "Coat").iterdir())
     assert main(started) == 0
 
     file.rename(file.with_name("new.png"))
     assert main([*started, "--resume"]) == 2
-    assert "other data: as many images, of other names or labels" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert f"other data: the images of {split} have other names or labels" in said
     state = checkpoint.load(tmp_path / "run")
-    del state["digest"]  # as earlier versions wrote it
+    del state[key]  # as earlier versions wrote it
     checkpoint.save(tmp_path / "run", state)
     assert main([*started, "--resume"]) == 0
+
+
+@pytest.mark.usefixtures("no_export")
+def test_more_images_to_watch_are_other_data(
+    data: Path, make_tree: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    started = command(tmp_path / "run", data)
+    assert main(started) == 0
+
+    make_tree("data/valid", {"Coat": 1}, first=200)
+    assert main([*started, "--resume"]) == 2
+    assert "the images of valid have other names" in capsys.readouterr().err
 
 
 def test_a_run_that_has_diverged_is_told_at_its_export(

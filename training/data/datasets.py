@@ -7,6 +7,8 @@ Prepared data is a folder with `train`, `valid` and `test`, each a tree `CLASS/N
 
 from __future__ import annotations
 
+import hashlib
+import json
 import zipfile
 from collections import Counter
 from collections.abc import Iterable
@@ -108,6 +110,12 @@ class Split:
     def has_garments(self) -> bool:
         """Whether there is an image of the ten categories, and not of `other` alone."""
         return bool((self.labels < len(CATEGORIES)).any())
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of the images' names and labels, in their order."""
+        pairs = zip(self.names, self.labels.tolist(), strict=True)
+        return hashlib.sha256(json.dumps(list(pairs)).encode()).hexdigest()
 
 
 def open_images(path: Path) -> ImageFolder:

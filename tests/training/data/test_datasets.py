@@ -11,6 +11,7 @@ from PIL import Image
 from tests.training.conftest import png, striped
 from training.data.datasets import (
     FOLDERS,
+    Split,
     class_id,
     find_splits,
     load_split,
@@ -163,3 +164,15 @@ def test_a_colour_photo_keeps_its_colours(tmp_path: Path) -> None:
     images = load_split(tmp_path).images
 
     assert images[0, :, 56, 56].tolist() == [200, 30, 60]
+
+
+def test_the_digest_tells_names_and_labels_apart() -> None:
+    def digest(names: list[str], labels: list[int]) -> str:
+        images = torch.zeros(2, 3, 8, 8, dtype=torch.uint8)
+        return Split(images, torch.tensor(labels), names).digest
+
+    same, renamed, relabelled = (
+        digest(["x", "y"], [0, 1]), digest(["x", "z"], [0, 1]), digest(["x", "y"], [0, 2]),
+    )  # fmt: skip
+    assert same == digest(["x", "y"], [0, 1])
+    assert len({same, renamed, relabelled}) == 3
