@@ -171,6 +171,12 @@ def test_training_imports_of_app_only_the_contract_and_the_images() -> None:
     assert {name for name in of_app if not allowed.match(name)} == set()
 
 
+def test_of_training_only_cloud_itself_imports_cloud() -> None:
+    others = [path for path in MODULES["training"] if "cloud" not in path.parts]
+    of_cloud = {name for path in others for name in imports(path) if "training.cloud" in name}
+    assert of_cloud == set()
+
+
 def test_torch_is_imported_in_app_only_where_it_runs() -> None:
     with_torch = {
         path.relative_to(ROOT).as_posix()

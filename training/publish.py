@@ -184,7 +184,7 @@ def _destination(name: str) -> Iterator[Destination]:
     if not name.startswith("s3://"):
         yield FolderDestination(Path(name))
         return
-    from training.cloud.s3 import S3Destination  # boto3 takes half a second to import
+    from training.releases.s3 import S3Destination  # boto3 takes half a second to import
 
     with contextlib.closing(S3Destination(name)) as destination:
         yield destination

@@ -151,7 +151,7 @@ def test_of_two_publishers_at_once_one_wins(s3_server, make_artifact, cache, cap
 
 
 def test_latest_is_replaced_only_by_who_has_seen_it(s3_server, make_artifact, capsys):
-    from training.cloud.s3 import S3Destination
+    from training.releases.s3 import S3Destination
 
     class Slow(S3Destination):
         def replace(self, name, content, tag):
@@ -168,7 +168,7 @@ def test_latest_is_replaced_only_by_who_has_seen_it(s3_server, make_artifact, ca
 
 
 def test_damage_on_the_way_is_refused_by_the_server(s3_server, make_artifact):
-    from training.cloud.s3 import S3Destination
+    from training.releases.s3 import S3Destination
 
     with (
         closing(S3Destination(prefix(s3_server))) as destination,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from botocore.exceptions import ClientError
 
-from training.cloud.aws import code_of, plain_errors
+from training.aws import code_of, plain_errors
 from training.errors import CloudError
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ import boto3
 from botocore import exceptions as boto
 from botocore import xform_name
 
-from training.cloud.aws import client, code_of, is_refusal, plain_errors, session, show_request
+from training.aws import client, code_of, is_refusal, plain_errors, session, show_request
 from training.errors import CloudError
 
 _MISSING_CODES = {"NoSuchEntity", "NoSuchKey", "404", "ResourceNotFound", "ObjectNotFoundException"}

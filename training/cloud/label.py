@@ -22,8 +22,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from training.aws import plain_errors
 from training.cloud.asking import ask
-from training.cloud.aws import plain_errors
 from training.cloud.buckets import check_region, location
 from training.cloud.calls import Calls
 from training.cloud.endpoint.arguments import (

@@ -7,7 +7,7 @@ from typing import Any
 
 import boto3
 
-from training.cloud.aws import client, plain_errors
+from training.aws import client, plain_errors
 from training.errors import CloudError
 
 PRICE_LIST_REGION = "us-east-1"

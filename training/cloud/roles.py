@@ -7,7 +7,7 @@ import re
 
 import boto3
 
-from training.cloud.aws import client, is_refusal, plain_errors
+from training.aws import client, is_refusal, plain_errors
 from training.errors import CloudError
 
 SERVICE = "sagemaker.amazonaws.com"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from training.cloud.aws import show_request
+from training.aws import show_request
 from training.cloud.calls import Calls
 from training.cloud.endpoint.alarms import alarm_names, find_alarms
 from training.cloud.endpoint.arguments import add_dry_run, add_endpoint

@@ -15,7 +15,7 @@ import argparse
 
 import boto3
 
-from training.cloud.aws import client, plain_errors, session
+from training.aws import client, plain_errors, session
 from training.cloud.jobs import arguments as job_arguments
 from training.cloud.jobs import job
 from training.cloud.jobs.launch import (

@@ -20,7 +20,7 @@ from typing import Any
 import boto3
 from botocore.exceptions import ClientError
 
-from training.cloud.aws import client, code_of, plain_errors, session
+from training.aws import client, code_of, plain_errors, session
 from training.cloud.jobs import arguments as job_arguments
 from training.cloud.jobs import job
 from training.cloud.jobs.launch import agreed, being_started, how_to_follow, price_of, source

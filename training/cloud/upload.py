@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING
 from tqdm import tqdm
 
 from app.release import sha256_of
+from training.aws import client, plain_errors, show_request
 from training.cloud import parts
-from training.cloud.aws import client, plain_errors, show_request
 from training.cloud.buckets import Location, Stored, check_region, location, stored
 from training.cloud.calls import Calls
 from training.cloud.waiting import INTERRUPTED

@@ -1,4 +1,4 @@
-"""Where a release is published to: a folder here, S3 in `training/cloud/s3.py`.
+"""Where a release is published to: a folder here, S3 in `s3.py`.
 
 A destination writes conditionally: a file of a version is created and never replaced, and
 `latest.json` is replaced only by who has seen what it says.

@@ -81,7 +81,7 @@ def _opened(given: str) -> Iterator[Readable]:
         with Path(given).open("rb") as file:
             yield file
         return
-    from training.cloud.s3 import S3Destination  # boto3 takes half a second to import
+    from training.releases.s3 import S3Destination  # boto3 takes half a second to import
 
     folder, _, name = given.rpartition("/")
     if not name or folder == "s3:/":

@@ -7,7 +7,7 @@ import pytest
 from boto3.exceptions import S3UploadFailedError
 from botocore.exceptions import ClientError, NoCredentialsError, ParamValidationError
 
-from training.cloud.aws import plain_errors, session
+from training.aws import plain_errors, session
 from training.cloud.jobs.rehearsal import Rehearsal, Rehearsed
 from training.cloud.roles import role_arn, unknown_arn
 from training.errors import CloudError, PublishError

@@ -23,7 +23,7 @@ def test_label_goes_on_where_only_s3_can_be_asked(cloud, s3, monkeypatch):
     for name in ("1.png", "2.png"):
         s3.put_object(Bucket="shop", Key=f"photos/{name}", Body=b"photo")
     monkeypatch.setenv("AWS_ENDPOINT_URL_SAGEMAKER", "http://127.0.0.1:9")
-    monkeypatch.setattr("training.cloud.aws.CONFIG.retries", {"total_max_attempts": 1})
+    monkeypatch.setattr("training.aws.CONFIG.retries", {"total_max_attempts": 1})
     places = ["s3://shop/photos", "s3://shop/labels", "--model-name", "m", "--dry-run"]
     status, said, err = cloud("label", *places)
     assert (status, err) == (0, "")

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from training import flags
+from training.aws import session
 from training.cloud import train
-from training.cloud.aws import session
 from training.cloud.jobs import arguments as job_arguments
 from training.cloud.jobs import job, measures
 from training.cloud.jobs.hyperparameters import hyperparameters

@@ -8,7 +8,7 @@ from typing import Any
 
 from app.artifact import GOLDEN_TOLERANCE, Golden
 from app.card import CATEGORIES
-from training.cloud.aws import plain_errors, show_request
+from training.aws import plain_errors, show_request
 from training.cloud.calls import Calls
 from training.cloud.endpoint.rollout import container_log
 from training.errors import CloudError

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from app.artifact import Golden, open_artifact
 from app.release import ARCHIVE_FILE, MODEL_FILE
-from training.cloud.aws import plain_errors
+from training.aws import plain_errors
 from training.cloud.buckets import check_region, location
 from training.cloud.calls import Calls
 from training.errors import CloudError

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import boto3
 
+from training.aws import client, plain_errors
 from training.cloud.asking import ask
-from training.cloud.aws import client, plain_errors
 from training.cloud.buckets import Location, check_region, location, names_in
 from training.cloud.jobs.job import Job
 from training.cloud.jobs.rehearsal import Rehearsal, Rehearsed

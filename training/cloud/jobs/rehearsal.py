@@ -12,7 +12,7 @@ import boto3
 from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 
-from training.cloud.aws import show_request
+from training.aws import show_request
 
 
 class Request(NamedTuple):

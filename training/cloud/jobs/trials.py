@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from training.cloud.aws import plain_errors
+from training.aws import plain_errors
 from training.cloud.jobs.hyperparameters import CONTAINER, Hyperparameters
 
 _OF_THE_JOB = (*CONTAINER, "resume", "profile")

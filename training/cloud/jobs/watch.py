@@ -8,7 +8,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from training.cloud.aws import code_of, plain_errors
+from training.aws import code_of, plain_errors
 from training.cloud.calls import is_missing
 from training.cloud.jobs.measures import OBJECTIVE
 from training.errors import CloudError

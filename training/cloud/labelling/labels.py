@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from app.card import CATEGORIES
-from training.cloud.aws import plain_errors
+from training.aws import plain_errors
 from training.cloud.buckets import Location
 from training.cloud.calls import Calls
 from training.cloud.labelling.photos import Photo, answer_to

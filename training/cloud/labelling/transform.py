@@ -15,7 +15,7 @@ from datetime import datetime
 from itertools import count
 from typing import Any
 
-from training.cloud.aws import plain_errors, show_request
+from training.aws import plain_errors, show_request
 from training.cloud.buckets import Location
 from training.cloud.calls import Calls
 from training.cloud.endpoint.requests import Request, tags

@@ -1,4 +1,4 @@
-"""AWS as the cloud commands see it: clients, requests to look at, and errors in plain words."""
+"""AWS as the commands see it: clients, requests to look at, and errors in plain words."""
 
 from __future__ import annotations
 

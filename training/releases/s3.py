@@ -15,7 +15,7 @@ import boto3
 from botocore import exceptions as boto
 from tqdm import tqdm
 
-from training.cloud.aws import CONFIG, code_of, plain_errors
+from training.aws import CONFIG, code_of, plain_errors
 from training.errors import ChangedError, ExistsError, PublishError
 from training.releases.destinations import Readable
 
