@@ -3,7 +3,7 @@
 The job runs the same training/train.py as on a laptop; flags of `train` that are not listed below
 follow after --. Several instances work on one model. It shows the highest possible price and asks
 before it starts. With the --name of a job that is there it starts none, and follows that one.
---dry-run shows the price too, and prints the requests; it reads the role and AWS's price list only.
+--dry-run shows the price too, and prints the requests; it reads what they depend on only.
 
     python -m training cloud train --data s3://my-bucket/data/fashion-mnist --role GarmentTraining
     python -m training cloud train --data s3://my-bucket/data/home --role R --spot -- --mix cutmix
@@ -21,6 +21,7 @@ from training.cloud.jobs import job
 from training.cloud.jobs.launch import (
     agreed,
     being_started,
+    check_places,
     how_to_follow,
     launch,
     price_of,
@@ -65,6 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
     wanted = job.job_of(arguments, arguments.name or job.new_name("garment"), arguments.instances)
     role = role_arn(arguments.role, made, dry_run=arguments.dry_run)
     if arguments.dry_run:
+        check_places(wanted, made, dry_run=True)
         print(price_of(wanted, made))
         rehearse(wanted, role, made.region_name).show()
         return 0

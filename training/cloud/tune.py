@@ -23,7 +23,14 @@ from botocore.exceptions import ClientError
 from training.aws import client, code_of, plain_errors, session
 from training.cloud.jobs import arguments as job_arguments
 from training.cloud.jobs import job
-from training.cloud.jobs.launch import agreed, being_started, how_to_follow, price_of, source
+from training.cloud.jobs.launch import (
+    agreed,
+    being_started,
+    check_places,
+    how_to_follow,
+    price_of,
+    source,
+)
 from training.cloud.jobs.ranges import Ranges, ranges
 from training.cloud.jobs.rehearsal import Rehearsal, Rehearsed
 from training.cloud.jobs.trials import table, trials, write_config
@@ -71,6 +78,7 @@ def run(arguments: argparse.Namespace) -> int:
     chosen = ranges(arguments.range, wanted.hyperparameters)
     role = role_arn(arguments.role, made, dry_run=arguments.dry_run)
     if arguments.dry_run:
+        check_places(wanted, made, dry_run=True)
         print(price_of(wanted, made, arguments.trials))
         rehearsal = Rehearsal(made.region_name, "CreateHyperParameterTuningJob")
         with contextlib.suppress(Rehearsed):

@@ -94,6 +94,7 @@ def rehearsed(cloud, monkeypatch, command: str, *flags: str) -> tuple[list, str]
 
     monkeypatch.setattr(Rehearsal, "show", keep)
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setattr("training.aws.CONFIG.retries", {"total_max_attempts": 1})
     given = ["--data", "s3://shop/data/home", "--role", ROLE, "--dry-run", *flags]
     status, said = cloud(command, *given)
     assert status == 0, said
@@ -109,9 +110,10 @@ def rehearsed(cloud, monkeypatch, command: str, *flags: str) -> tuple[list, str]
     ],
 )
 def test_a_dry_run_tells_the_highest_price_and_only_reads(
-    cloud, aws, monkeypatch, command, flags, price
+    cloud, aws, data, monkeypatch, command, flags, price
 ):
-    """The role by its name from the stand-in, the price from a price list, and nothing else."""
+    """The role by its name and the places from the stand-in, the price from a price list."""
+    cloud("upload", data, "s3://shop/data/home")
     asked: list[str] = []
     send = botocore.client.BaseClient._make_api_call
 
@@ -127,16 +129,17 @@ def test_a_dry_run_tells_the_highest_price_and_only_reads(
         status, said = cloud(command, *given)
     assert status == 0, said
     assert f"The highest possible price: {price}" in said
-    assert asked[:2] == ["GetRole", "GetProducts"]
+    assert asked[:4] == ["GetRole", "HeadBucket", "ListObjectsV2", "GetProducts"]
     last = "CreateTrainingJob" if command == "train" else "CreateHyperParameterTuningJob"
     # The rehearsal's own, which leave this process never.
-    assert set(asked[2:]) == {"PutObject", last, "--"}
+    assert set(asked[4:]) == {"PutObject", last, "--"}
 
 
 def test_a_dry_run_without_aws_says_what_it_could_not_ask(cloud, monkeypatch):
     flags = ["--name", "garment-1", "--role", "GarmentTraining"]
     requests, said = rehearsed(cloud, monkeypatch, "train", *flags)
     assert "zeros stand for the account: looking up the role GarmentTraining" in said
+    assert "AWS cannot be asked whether the job would find its data: looking at s3://shop" in said
     assert "The highest possible price of 1 x ml.g5.xlarge for at most 4 h is not known" in said
     assert requests[-1].parameters["RoleArn"] == "arn:aws:iam::000000000000:role/GarmentTraining"
 

@@ -18,6 +18,22 @@ def test_checkpoints_that_are_no_address_are_refused(cloud, aws):
     assert (status, err) == (2, "error: 'foo' is no S3 address; write s3://BUCKET/PREFIX\n")
 
 
+@pytest.mark.parametrize(
+    ("command", "flags", "problem"),
+    [
+        ("train", ["--checkpoints", "s3://shop/jobs/odl"], "there is no checkpoint.pt in s3://sh"),
+        ("tune", ["--data", "more=s3://shop/more"], "there is nothing below s3://shop/more"),
+    ],
+)
+def test_places_that_a_job_would_not_take_are_refused(cloud, s3, command, flags, problem):
+    for name in ("train.zip", "valid.zip"):
+        s3.put_object(Bucket="shop", Key=f"data/home/{name}", Body=b"x")
+    given = ["--data", "s3://shop/data/home", "--role", ROLE, "--dry-run", *flags]
+    status, _, err = cloud(command, *given)
+    assert status == 2
+    assert err.startswith(f"error: {problem}")
+
+
 def test_label_goes_on_where_only_s3_can_be_asked(cloud, s3, monkeypatch):
     """And shows what it would send of what it has found there."""
     for name in ("1.png", "2.png"):

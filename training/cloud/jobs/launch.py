@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import boto3
+from botocore.exceptions import BotoCoreError
 
 from training.aws import client, plain_errors
 from training.cloud.asking import ask
@@ -98,14 +99,27 @@ def agreed(job: Job, made: boto3.Session, jobs: int = 1, *, yes: bool) -> bool:
     return False
 
 
-def check_places(job: Job, made: boto3.Session) -> None:
+def check_places(job: Job, made: boto3.Session, *, dry_run: bool = False) -> None:
     """What costs minutes to find out once the job has started: is there data, in this region?
+
+    Args:
+        job: what is wanted.
+        made: the session that asks AWS.
+        dry_run: where AWS cannot be asked, it says so and goes on.
 
     Raises:
         CloudError: a bucket lies elsewhere, or what lies there is no data that `train` would
             take, or no checkpoint to go on from.
     """
-    s3 = client("s3", made)
+    try:
+        _check_places(job, client("s3", made))
+    except CloudError as error:
+        if not dry_run or not isinstance(error.__cause__, BotoCoreError):
+            raise
+        print(f"AWS cannot be asked whether the job would find its data: {error}")
+
+
+def _check_places(job: Job, s3: S3Client) -> None:
     places = {name: location(uri) for name, uri in job.channels.items()}
     kept = [location(job.checkpoints)] if job.checkpoints else []
     for bucket in {where.bucket for where in [*places.values(), job.output, *kept]}:
