@@ -10,6 +10,7 @@ from torch import nn
 
 from training.errors import CheckpointError
 from training.networks import Architecture, build_network
+from training.releases.packed import model_file
 from training.whole_files import written_whole
 
 FILE = "checkpoint.pt"
@@ -112,7 +113,7 @@ def network_of(weights: dict[str, torch.Tensor]) -> nn.Module:
     return network
 
 
-def start_from(network: nn.Module, path: Path, outputs: int) -> int:
+def start_from(network: nn.Module, name: str, outputs: int) -> int:
     """Give a network what another run or an artifact holds.
 
     A network that has more than the other keeps its own for those, such as `other`; where it has
@@ -120,7 +121,7 @@ def start_from(network: nn.Module, path: Path, outputs: int) -> int:
 
     Args:
         network: as `build_network` makes it.
-        path: of the run or the artifact.
+        name: of the run or the artifact, here or on S3.
         outputs: how many of the network's outputs are classes; they come first.
 
     Returns:
@@ -128,14 +129,16 @@ def start_from(network: nn.Module, path: Path, outputs: int) -> int:
 
     Raises:
         CheckpointError: there is no such run or artifact, or it has another network.
+        ArtifactError, PublishError: see `model_file`.
     """
-    weights, ours = weights_of(path), network.state_dict()
+    with model_file(name) as path:
+        weights = weights_of(path)
     left_out = 0
-    for name, own in ours.items():
-        value = weights.get(name)
-        is_last = name.startswith(LAST_LAYERS)
+    for layer, own in network.state_dict().items():
+        value = weights.get(layer)
+        is_last = layer.startswith(LAST_LAYERS)
         if value is None or value.shape[is_last:] != own.shape[is_last:]:
-            raise CheckpointError(f"{path}: this is the result of another network")
+            raise CheckpointError(f"{name}: this is the result of another network")
         if is_last:
             rows = min(len(value), outputs)
             own[:rows] = value[:rows]

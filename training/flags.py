@@ -73,8 +73,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--pretrained", **flag, help="start from torchvision's ImageNet weights")
     add(
         "--start-from",
-        type=Path,
-        help="start from the result of another run (its folder) or from an artifact (model.pt)",
+        type=lambda text: text if text.startswith("s3://") else str(Path(text)),
+        help="start from the result of another run (its folder) or from an artifact: a model.pt, "
+        "or a model.tar.gz; here or on S3",
     )
 
     add = parser.add_argument_group("hyperparameters (default)").add_argument
@@ -121,8 +122,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--teachers",
         default="",
         metavar="PATH,...",
-        help="learn what these runs (folders) or artifacts (model.pt) say of each image, in the "
-        "mean, rather than its label",
+        help="learn what these runs (folders) or artifacts (as for --start-from) say of each "
+        "image, in the mean, rather than its label",
     )
     add(
         "--ema-decay",

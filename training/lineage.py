@@ -14,6 +14,7 @@ from app.card import DataSource
 from training import checkpoint
 from training.data.datasets import open_images
 from training.errors import DataError
+from training.releases.packed import model_file
 
 IMAGENET = DataSource(
     name="ImageNet-1k, by torchvision's pretrained weights",
@@ -54,14 +55,19 @@ def data_source(name: str, splits: Mapping[str, Path], split: str = "train") -> 
 
 
 def learnt_from(
-    ours: list[DataSource], models: Iterable[Path], pretrained: bool
+    ours: list[DataSource], models: Iterable[str], pretrained: bool
 ) -> list[DataSource]:
     """The sources of a run, and those of its models that are not among them.
 
     Args:
         ours: the sources of the run itself.
-        models: what it starts from or is taught by: artifacts, folders or checkpoints of runs.
+        models: what it starts from or is taught by: artifacts, folders or checkpoints of runs,
+            here or on S3.
         pretrained: whether it starts from ImageNet's weights.
+
+    Raises:
+        CheckpointError: a model is none of these.
+        ArtifactError, PublishError: see `model_file`.
     """
     sources: dict[tuple[str, str, str | None], DataSource] = {}
     for source in ours:
@@ -69,8 +75,8 @@ def learnt_from(
         known = sources[key].images if key in sources else 0
         sources[key] = source.model_copy(update={"images": known + source.images})
     before = [IMAGENET] if pretrained else []
-    for path in models:
-        before += _sources_of(path)
+    for name in models:
+        before += _sources_of(name)
     for source in before:  # the same data, learnt from again: its images count once
         sources.setdefault(_key(source), source)
     return list(sources.values())
@@ -95,9 +101,12 @@ def _key(source: DataSource) -> tuple[str, str, str | None]:
     return source.name, source.licence, source.url
 
 
-def _sources_of(path: Path) -> list[DataSource]:
-    if (artifact := artifact_at(path)) is not None:
-        return artifact.card.sources
-    stored = stored_sources(checkpoint.load(path))
-    unknown = DataSource(name=f"whatever {path.name} learnt from", licence="not stated", images=0)
+def _sources_of(name: str) -> list[DataSource]:
+    with model_file(name) as path:
+        if (artifact := artifact_at(path)) is not None:
+            return artifact.card.sources
+        stored = stored_sources(checkpoint.load(path))
+    unknown = DataSource(
+        name=f"whatever {Path(name).name} learnt from", licence="not stated", images=0
+    )
     return [unknown] if stored is None else stored

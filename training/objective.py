@@ -27,6 +27,7 @@ class Objective:
 
         Raises:
             CheckpointError: a teacher cannot be read, or knows other classes.
+            ArtifactError, PublishError: see `model_file`.
         """
         self.outputs, self.finer = mixture.outputs, options.finer
         self.label_smoothing = options.label_smoothing
@@ -38,8 +39,8 @@ class Objective:
         self.width = self.outputs + (self.kinds if self.finer else 0)
         self.classes = classes.to(device)
         self.shares = F.one_hot(self.classes, self.outputs).float()
-        paths = options.teacher_paths
-        self.teachers = Teachers(paths, self.outputs, device) if paths else None
+        names = options.teacher_names
+        self.teachers = Teachers(names, self.outputs, device) if names else None
 
     @property
     def guess(self) -> float:

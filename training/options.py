@@ -23,7 +23,7 @@ class Options:
     version: str
     architecture: Architecture
     pretrained: bool
-    start_from: Path | None
+    start_from: str | None
     epochs: int
     batch_size: int
     optimizer: Literal["sgd", "adamw"]
@@ -51,9 +51,9 @@ class Options:
     command: str
 
     @property
-    def teacher_paths(self) -> list[Path]:
-        """The runs and artifacts of `--teachers`."""
-        return [Path(path) for path in self.teachers.split(",") if path]
+    def teacher_names(self) -> list[str]:
+        """The runs and artifacts of `--teachers`, as they are given."""
+        return [name for name in self.teachers.split(",") if name]
 
     def image_size(self, epoch: int) -> int:
         """Edge of the images in pixels, from `small_size` up, in steps of 16; epochs from 1 on.
@@ -72,5 +72,4 @@ class Options:
         elsewhere = {"data", "output", "model_dir", "checkpoint_dir", "version", "resume"}
         elsewhere |= {"threads", "profile", "diagnose", "command"}
         values = {item.name: getattr(self, item.name) for item in fields(self)}
-        values["start_from"] = str(self.start_from) if self.start_from else None
         return {name: value for name, value in values.items() if name not in elsewhere}

@@ -9,7 +9,6 @@ in a Neural Network", 2015; seeing the very views that the student sees, as Beye
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -17,24 +16,27 @@ from torch import Tensor, nn
 from training import checkpoint
 from training.errors import CheckpointError
 from training.networks import channels_last
+from training.releases.packed import model_file
 
 
 class Teachers:
     """What the teachers say of a batch, in the mean."""
 
-    def __init__(self, paths: Sequence[Path], outputs: int, device: torch.device) -> None:
-        """Read runs or artifacts.
+    def __init__(self, names: Sequence[str], outputs: int, device: torch.device) -> None:
+        """Read runs or artifacts, here or on S3.
 
         Raises:
             CheckpointError: one is neither, or does not have so many outputs.
+            ArtifactError, PublishError: see `model_file`.
         """
         self.networks: list[nn.Module] = []
-        for path in paths:
-            weights = checkpoint.weights_of(path)
+        for name in names:
+            with model_file(name) as path:
+                weights = checkpoint.weights_of(path)
             theirs = checkpoint.outputs(weights)
             if theirs != outputs:
                 raise CheckpointError(
-                    f"{path} has {theirs} outputs and this run {outputs}: a teacher has to know "
+                    f"{name} has {theirs} outputs and this run {outputs}: a teacher has to know "
                     "the same classes"
                 )
             network = checkpoint.network_of(weights).to(device).eval()

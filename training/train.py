@@ -22,6 +22,7 @@ if __name__ == "__main__":  # started as a file: the project's root is not on th
 
 import torch
 
+from app.artifact import ArtifactError
 from training import checkpoint
 from training.card import Provenance
 from training.command import INTERRUPTED, writable
@@ -91,7 +92,7 @@ def _train(options: Options, group: Processes) -> int:
     strengths = named_numbers(options.augment_of, names, "--augment-of", most=1)
     seen = learnt_from(
         [data_source(name, paths) for name, paths in sources.items()],
-        filter(None, [options.start_from, *options.teacher_paths]),
+        filter(None, [options.start_from, *options.teacher_names]),
         options.pretrained and options.start_from is None,
     )
     for folder in (options.output, options.model_dir, options.checkpoint_dir):
@@ -206,7 +207,7 @@ def main() -> int:
     add_arguments(parser)
     try:
         return run(parser.parse_args(with_config(sys.argv[1:])))
-    except (TrainingError, OSError) as error:
+    except (TrainingError, ArtifactError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         tell_failure(str(error))
         return 2

@@ -1,4 +1,5 @@
 import io
+import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,13 @@ def write_tree(root: Path, counts: dict[str, int], first: int = 0) -> None:
             (root / folder / f"{index:03d}.png").write_bytes(png(image))
 
 
+def packed(model: Path, archive: Path, name: str = "model.pt") -> Path:
+    """Writes a model.tar.gz as SageMaker does, with the model under this name."""
+    with tarfile.open(archive, "w:gz") as tar:
+        tar.add(model, name)
+    return archive
+
+
 @pytest.fixture
 def make_tree(tmp_path: Path) -> Callable[..., Path]:
     """`write_tree` below the test's own folder."""
@@ -51,6 +59,21 @@ def make_tree(tmp_path: Path) -> Callable[..., Path]:
         return tmp_path / root
 
     return make
+
+
+@pytest.fixture
+def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A client of S3 as moto plays it; there is one bucket, `shop`."""
+    import boto3  # only here: most tests need neither, and both take long to import
+    from moto import mock_aws
+
+    for name, value in (("ACCESS_KEY_ID", "test"), ("SECRET_ACCESS_KEY", "test")):
+        monkeypatch.setenv(f"AWS_{name}", value)
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    with mock_aws():
+        client = boto3.client("s3", region_name="us-east-1")
+        client.create_bucket(Bucket="shop")
+        yield client
 
 
 @pytest.fixture(autouse=True)

@@ -87,7 +87,7 @@ def artifact(tmp_path: Path) -> tuple[Path, torch.nn.Module]:
 def test_a_network_starts_from_an_artifact(artifact: tuple[Path, torch.nn.Module]) -> None:
     path, original = artifact
     network = build_network("resnet18", 10)
-    checkpoint.start_from(network, path, 10)
+    checkpoint.start_from(network, str(path), 10)
 
     for name, value in original.state_dict().items():
         assert torch.equal(network.state_dict()[name], value), name
@@ -97,7 +97,7 @@ def test_a_new_output_keeps_its_own_weights(artifact: tuple[Path, torch.nn.Modul
     path, original = artifact
     network = build_network("resnet18", 11)
     before = network.fc.weight.detach().clone()
-    checkpoint.start_from(network, path, 11)
+    checkpoint.start_from(network, str(path), 11)
 
     assert torch.equal(network.fc.weight[:10], original.fc.weight)
     assert torch.equal(network.fc.weight[10], before[10])
@@ -123,7 +123,7 @@ def test_the_artifact_of_another_network_is_refused(
     artifact: tuple[Path, torch.nn.Module],
 ) -> None:
     with pytest.raises(CheckpointError, match="the result of another network"):
-        checkpoint.start_from(build_network("vgg16", 10), artifact[0], 10)
+        checkpoint.start_from(build_network("vgg16", 10), str(artifact[0]), 10)
 
 
 def test_an_artifact_for_which_there_is_no_room_ends_no_process(
@@ -145,4 +145,4 @@ def test_what_is_neither_run_nor_artifact_is_told(tmp_path: Path) -> None:
     (tmp_path / "model.pt").write_bytes(b"rubbish")
     for path in (tmp_path / "model.pt", tmp_path / "missing.pt", tmp_path):
         with pytest.raises(CheckpointError):
-            checkpoint.start_from(build_network("resnet18", 10), path, 10)
+            checkpoint.start_from(build_network("resnet18", 10), str(path), 10)

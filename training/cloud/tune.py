@@ -168,10 +168,8 @@ def follow(sagemaker: Any, name: str, best: Path, seconds: float = POLL_SECONDS)
     write_config(found[0], definition["StaticHyperParameters"], best)
     print(f"best: {found[0].job}, {found[0].accuracy:.2%} on valid; python -m training train")
     start = _start_from(definition)
-    more = " --start-from MODEL" if start else ""
+    more = f" --start-from {start}" if start else ""  # another needs another learning rate
     print(f"    --config {best} --data DATA --output OUTPUT{more} trains with its flags")
-    if start:  # another start needs another learning rate
-        print(f"    MODEL: a copy of {start}, which the trials started from")
     return 0
 
 

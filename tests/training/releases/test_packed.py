@@ -4,11 +4,10 @@ import argparse
 import tarfile
 from pathlib import Path
 
-import boto3
 import pytest
-from moto import mock_aws
 
 from app.release import sha256_of
+from tests.training.conftest import packed
 from tests.training.grey_model import add_grey_image, save_grey_model
 from training import export
 from training.__main__ import main
@@ -16,24 +15,6 @@ from training.data.datasets import FOLDERS
 from training.errors import DataError
 from training.measurement.comparison import Comparison
 from training.measurement.evaluation import Evaluations
-
-
-@pytest.fixture
-def s3(monkeypatch):
-    """A client of S3 as moto plays it; there is one bucket, `shop`."""
-    for name, value in (("ACCESS_KEY_ID", "test"), ("SECRET_ACCESS_KEY", "test")):
-        monkeypatch.setenv(f"AWS_{name}", value)
-    monkeypatch.setenv("AWS_REGION", "us-east-1")
-    with mock_aws():
-        client = boto3.client("s3", region_name="us-east-1")
-        client.create_bucket(Bucket="shop")
-        yield client
-
-
-def packed(model: Path, archive: Path, name: str = "model.pt") -> Path:
-    with tarfile.open(archive, "w:gz") as tar:
-        tar.add(model, name)
-    return archive
 
 
 @pytest.mark.parametrize("name", ["model.pt", "./model.pt"])
