@@ -8,13 +8,13 @@ source, and prints a table. Exit status 1 if int8 loses more than 0.2 points of 
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import numpy as np
+from arguments import parsed
 from PIL import Image
 from tqdm import tqdm
 
@@ -24,7 +24,6 @@ from app.cpu import available_cores, is_fast_at_bfloat16, is_fast_at_int8
 from app.engines import EnginePrecision
 from app.engines.openvino import OpenVINOEngine
 from app.predictors.judging import run_upright
-from app.settings import BUNDLED_MODEL
 from training.data.datasets import Split, load_split, sources_of
 from training.measurement import metrics
 from training.measurement.limits import Answers
@@ -48,15 +47,7 @@ def measure(artifact: Artifact, precision: EnginePrecision, split: Split, name: 
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("data", nargs="+", type=Path, help="prepared data")
-    parser.add_argument("--split", default="test", help="default: test")
-    parser.add_argument(
-        "--model", type=Path, default=BUNDLED_MODEL, help="default: the bundled one"
-    )
-    arguments = parser.parse_args()
+    arguments = parsed(__doc__)
     artifact = open_artifact(arguments.model)
     precisions: list[EnginePrecision] = ["float32"]
     precisions += ["bfloat16"] if is_fast_at_bfloat16() else []

@@ -8,7 +8,6 @@ does, and prints a table for each source.
 
 from __future__ import annotations
 
-import argparse
 import io
 import sys
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import numpy as np
+from arguments import parsed
 from PIL import Image, ImageEnhance, ImageFilter, ImageOps
 from tqdm import tqdm
 
@@ -27,7 +27,7 @@ from app.engines.openvino import OpenVINOEngine
 from app.images import decode
 from app.predictors.judging import Judged, judge
 from app.review import review_reasons
-from app.settings import BUNDLED_MODEL, Settings
+from app.settings import Settings
 from training.data.datasets import class_ids, open_images, sources_of
 
 BATCH = 32
@@ -114,15 +114,7 @@ def measure(
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("data", nargs="+", type=Path, help="prepared data")
-    parser.add_argument("--split", default="test", help="default: test")
-    parser.add_argument(
-        "--model", type=Path, default=BUNDLED_MODEL, help="default: the bundled one"
-    )
-    arguments = parser.parse_args()
+    arguments = parsed(__doc__)
     artifact = open_artifact(arguments.model)
     precision = "int8" if is_fast_at_int8() and artifact.ranges else "float32"
     engine = OpenVINOEngine(artifact, precision, available_cores())
