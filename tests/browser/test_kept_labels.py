@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Page, expect
 
+from tests.browser.labelling import OpenPage, card_of, choose, table_of
 from tests.training.grey_model import level_of
 
 pytestmark = pytest.mark.browser
-
-OpenPage = Callable[..., Page]
 
 
 def _grey(file: Path) -> Path:
@@ -37,17 +35,8 @@ def _wait(page: Page, count: int) -> None:
     expect(page.locator("#status")).to_contain_text(f"{count} of {count} photos answered")
 
 
-def _label(card: Locator, category: str) -> None:
-    card.get_by_role("button", name=category).click()
-
-
-def _card(page: Page, name: str) -> Locator:
-    return page.locator(".card").filter(has_text=name)
-
-
 def _leave(page: Page) -> None:
-    with page.expect_download():
-        page.get_by_role("button", name="Download table").click()
+    table_of(page)
     page.reload()
 
 
@@ -59,26 +48,26 @@ def test_way_of_adding_makes_no_difference(
     page = open_page(grey_service)
     page.set_input_files("#files", files[0])
     _wait(page, 1)
-    _label(_card(page, "a.png"), "Dress")
+    choose(card_of(page, "a.png"), "Dress")
     _drop(page, folder)
     _wait(page, 2)
     expect(page.locator("#already")).to_have_text("1 photo was here already.")
-    _label(_card(page, "shop/new/b.png"), "Coat")
+    choose(card_of(page, "shop/new/b.png"), "Coat")
 
     _leave(page)
     _drop(page, folder / "new")
     _wait(page, 1)
-    expect(_card(page, "new/b.png")).to_contain_text("Checked")
+    expect(card_of(page, "new/b.png")).to_contain_text("Checked")
     page.set_input_files("#files", files)
     _wait(page, 2)
-    expect(_card(page, "a.png")).to_contain_text("Checked")
-    _label(_card(page, "b.png"), "Coat")  # taken back, as it was kept with its folders
+    expect(card_of(page, "a.png")).to_contain_text("Checked")
+    choose(card_of(page, "b.png"), "Coat")  # taken back, as it was kept with its folders
 
     _leave(page)
     _drop(page, folder)
     _wait(page, 2)
-    expect(_card(page, "shop/a.png")).to_contain_text("Checked")
-    expect(_card(page, "shop/new/b.png")).not_to_contain_text("Checked")
+    expect(card_of(page, "shop/a.png")).to_contain_text("Checked")
+    expect(card_of(page, "shop/new/b.png")).not_to_contain_text("Checked")
 
 
 def test_photos_that_folders_alone_tell_apart_stay_apart(
@@ -88,19 +77,19 @@ def test_photos_that_folders_alone_tell_apart_stay_apart(
     page = open_page(grey_service)
     _drop(page, one.parent, two.parent)
     _wait(page, 2)
-    _label(_card(page, "1/0.png"), "Dress")
-    _label(_card(page, "2/0.png"), "Coat")
+    choose(card_of(page, "1/0.png"), "Dress")
+    choose(card_of(page, "2/0.png"), "Coat")
     _leave(page)
     _drop(page, one.parent, two.parent)
     _wait(page, 2)
-    expect(_card(page, "1/0.png").locator(".label")).to_have_text("Dress")
-    expect(_card(page, "2/0.png").locator(".label")).to_have_text("Coat")
+    expect(card_of(page, "1/0.png").locator(".label")).to_have_text("Dress")
+    expect(card_of(page, "2/0.png").locator(".label")).to_have_text("Coat")
 
     _leave(page)
     page.set_input_files("#files", one)  # it may be either
     _wait(page, 1)
     expect(page.locator(".card")).not_to_contain_text("Checked")
-    _label(page.locator(".card"), "Coat")
+    choose(page.locator(".card"), "Coat")
     for name in ("1/0.png", "2/0.png"):  # which leaves what was kept of the one without a folder
         page.evaluate(
             """(name) => Object.keys(localStorage).filter((key) => key.endsWith(name))
@@ -121,19 +110,19 @@ def test_tabs_have_the_same_labels(grey_service: str, open_page: OpenPage, tmp_p
     for page in (one, other):
         page.set_input_files("#files", files)
         _wait(page, 3)
-    _label(_card(one, "a.png"), "Dress")
-    _label(_card(other, "b.png"), "Sandal")
+    choose(card_of(one, "a.png"), "Dress")
+    choose(card_of(other, "b.png"), "Sandal")
     for page in (one, other):
-        expect(_card(page, "a.png").locator(".label")).to_have_text("Dress")
-        expect(_card(page, "b.png")).to_contain_text("Checked")
-    _label(_card(other, "a.png"), "Coat")
-    expect(_card(one, "a.png").locator(".label")).to_have_text("Coat")
+        expect(card_of(page, "a.png").locator(".label")).to_have_text("Dress")
+        expect(card_of(page, "b.png")).to_contain_text("Checked")
+    choose(card_of(other, "a.png"), "Coat")
+    expect(card_of(one, "a.png").locator(".label")).to_have_text("Coat")
     # What the other tab has said since is not taken back.
     expect(one.get_by_role("button", name="Take back")).to_be_disabled()
     other.get_by_role("button", name="Take back").click()
-    expect(_card(one, "a.png").locator(".label")).to_have_text("Dress")
+    expect(card_of(one, "a.png").locator(".label")).to_have_text("Dress")
     other.get_by_role("button", name="Take back").click()
-    expect(_card(one, "b.png")).not_to_contain_text("Checked")
+    expect(card_of(one, "b.png")).not_to_contain_text("Checked")
     expect(one.locator("#count-checked")).to_have_text("1")
 
     # Folders that only one of them knows.
@@ -142,7 +131,7 @@ def test_tabs_have_the_same_labels(grey_service: str, open_page: OpenPage, tmp_p
     _drop(third, tmp_path)
     _wait(third, 3)
     expect(third.locator("#count-checked")).to_have_text("1")
-    _label(_card(third, "c.png"), "Sandal")
-    expect(_card(one, "c.png")).to_contain_text("Checked")
-    _label(_card(one, "c.png"), "Sandal")
+    choose(card_of(third, "c.png"), "Sandal")
+    expect(card_of(one, "c.png")).to_contain_text("Checked")
+    choose(card_of(one, "c.png"), "Sandal")
     expect(third.locator("#count-checked")).to_have_text("1")

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from PIL import Image
 from playwright.sync_api import Page, Route, expect
 
-from tests.training.grey_model import level_of
+from tests.browser.labelling import OpenPage, answered, grey_photo
 
 pytestmark = pytest.mark.browser
 
-OpenPage = Callable[..., Page]
 LISTEN = """() => {
   window.spoken = [];
   for (const region of document.querySelectorAll("[role=status], [role=alert], [aria-live]")) {
@@ -25,13 +22,8 @@ LISTEN = """() => {
 }"""
 
 
-def _greys(folder: Path, number: int, label: int = 4) -> list[Path]:
-    files = [folder / f"{each}.png" for each in range(number)]
-    for each, file in enumerate(files):
-        image = Image.new("L", (64, 64), level_of(label))
-        image.putpixel((0, 0), each)
-        image.save(file)
-    return files
+def _greys(folder: Path, number: int) -> list[Path]:
+    return [grey_photo(folder, f"{each}.png", 4) for each in range(number)]
 
 
 def _spoken(page: Page) -> list[str]:
@@ -73,8 +65,7 @@ def test_answer_of_a_single_photo_is_told(
     page = open_page(grey_service)
     page.evaluate(LISTEN)
     files = _greys(tmp_path, 1)
-    page.set_input_files("#files", files)
-    expect(page.locator("#status")).to_contain_text("1 of 1 photos answered")
+    answered(page, files)
     (text,) = _spoken(page)
     assert re.match(r"0\.png: Coat, \S+%, a person should look\. 1 of 1 ", text)
     page.set_input_files("#files", {"name": "b.jpg", "mimeType": "", "buffer": b"no photo"})
@@ -89,8 +80,7 @@ def test_labels_are_told_and_where_they_lead(
     grey_service: str, open_page: OpenPage, tmp_path: Path
 ) -> None:
     page = open_page(grey_service)
-    page.set_input_files("#files", _greys(tmp_path, 3))
-    expect(page.locator("#status")).to_contain_text("3 of 3 photos answered")
+    answered(page, _greys(tmp_path, 3))
     page.evaluate(LISTEN)
     page.locator(".card .thumbnail").first.click()
     page.keyboard.press("3")
@@ -111,8 +101,7 @@ def test_it_is_told_once_that_labels_are_not_kept(
 ) -> None:
     page = open_page(grey_service)
     page.evaluate("() => { Storage.prototype.setItem = () => { throw 1; }; }")
-    page.set_input_files("#files", _greys(tmp_path, 3))
-    expect(page.locator("#status")).to_contain_text("3 of 3 photos answered")
+    answered(page, _greys(tmp_path, 3))
     page.evaluate(LISTEN)
     expect(page.get_by_role("alert")).to_have_count(1)
     page.locator(".card .thumbnail").first.click()
