@@ -2,7 +2,7 @@
 
 With the card inside it (`card.py`), and what lies beside it in a release (`release.py`), it is what
 the two have agreed on. It is one TorchScript file with the methods of
-`training.networks.GarmentModel` (`preprocess`, `logits`, `forward` and others) and extra files
+`training.garment_model.GarmentModel` (`preprocess`, `logits`, `forward` and others) and extra files
 inside its archive: the model card, the golden images, and what an engine needs that computes in 8
 bits. This module reads and verifies them without importing torch, so the proxy can use it too; only
 `load_module` needs it.

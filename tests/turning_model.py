@@ -9,7 +9,8 @@ from torch import Tensor
 
 from app.artifact import Artifact, open_artifact
 from tests.cards import make_card
-from training.networks import GarmentModel, build_network
+from training.garment_model import GarmentModel
+from training.networks import build_network
 from training.orientation import fit_orientation
 from training.scripted import golden_images, layer_ranges, round_to_float16, save_artifact
 

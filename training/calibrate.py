@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from app.card import BACKGROUNDS, CATEGORIES, Background, Calibration
-from training.networks import confidences
+from training.garment_model import confidences
 from training.temperature import fit_temperature
 
 ACCEPTED_ACCURACY = 0.98

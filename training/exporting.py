@@ -16,9 +16,10 @@ from training.card import KEPT, Provenance, Recalibration, model_card
 from training.command import writable
 from training.data.datasets import Split, load_split
 from training.errors import DataError, TrainingError
+from training.garment_model import GarmentModel
 from training.measurement import metrics
 from training.measurement.limits import Answers
-from training.networks import GarmentModel, channels_last, normalise
+from training.networks import channels_last, normalise
 from training.orientation import DIVERGED, fit_orientation, upright_logits
 from training.scripted import (
     check_parity,

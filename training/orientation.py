@@ -21,7 +21,8 @@ from tqdm import tqdm
 
 from app.upright import WAYS, is_better, turns_upright
 from training.errors import TrainingError
-from training.networks import LAYOUT, GarmentModel, normalise
+from training.garment_model import LAYOUT, GarmentModel
+from training.networks import normalise
 
 INVERSE_REGULARISATION = 0.01
 """scikit-learn's C."""

@@ -28,7 +28,8 @@ from app.artifact import (
 )
 from app.card import CATEGORIES, ModelCard
 from training.errors import ParityError
-from training.networks import GarmentModel, normalise
+from training.garment_model import GarmentModel
+from training.networks import normalise
 from training.precision import is_fast_at_bfloat16
 from training.whole_files import written_whole
 

@@ -33,7 +33,8 @@ from app.settings import Settings
 from app.telemetry import Metrics
 from tests.cards import make_card
 from tests.thin_network import thin_resnet18
-from training.networks import GarmentModel, build_network
+from training.garment_model import GarmentModel
+from training.networks import build_network
 from training.scripted import golden_images, layer_ranges, round_to_float16, save_artifact
 
 CARD = make_card(0.2, version="1.2.3", parameters=11_000_000, limitations=["untrained"])

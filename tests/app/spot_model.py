@@ -8,7 +8,7 @@ from torch import nn
 
 from app.artifact import Artifact, open_artifact
 from tests.cards import make_card
-from training.networks import GarmentModel
+from training.garment_model import GarmentModel
 from training.scripted import golden_images, save_artifact
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)

@@ -29,7 +29,8 @@ from app.telemetry import Metrics
 from tests.app.conftest import encode, photo, running, settings, write_artifact
 from tests.cards import make_card
 from tests.training.grey_model import save_grey_model
-from training.networks import GarmentModel, build_network
+from training.garment_model import GarmentModel
+from training.networks import build_network
 from training.scripted import golden_images, layer_ranges, save_artifact
 
 SAMPLES = Path(__file__).resolve().parents[1] / "samples"

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from tests.cards import make_card
 from training.data.datasets import FOLDERS
-from training.networks import GarmentModel
+from training.garment_model import GarmentModel
 from training.scripted import golden_images, save_artifact
 
 

@@ -10,7 +10,7 @@ from training.calibrate import (
     garment_threshold,
     review_confidence,
 )
-from training.networks import confidences
+from training.garment_model import confidences
 from training.temperature import fit_temperature
 
 

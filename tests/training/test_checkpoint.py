@@ -9,7 +9,8 @@ import torch
 from tests.cards import make_card
 from training import checkpoint
 from training.errors import CheckpointError
-from training.networks import GarmentModel, build_network
+from training.garment_model import GarmentModel
+from training.networks import build_network
 from training.scripted import golden_images, round_to_float16, save_artifact
 from training.whole_files import written_whole
 

@@ -6,14 +6,8 @@ import torch
 
 from app.card import BACKGROUNDS
 from training.errors import PretrainedWeightsError
-from training.networks import (
-    ARCHITECTURES,
-    Architecture,
-    GarmentModel,
-    build_network,
-    letterbox,
-    normalise,
-)
+from training.garment_model import GarmentModel
+from training.networks import ARCHITECTURES, Architecture, build_network, letterbox, normalise
 from training.torchvision_cpu import torchvision
 
 pytestmark = pytest.mark.usefixtures("real_network")

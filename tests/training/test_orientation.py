@@ -13,8 +13,9 @@ from app.upright import WAYS
 from tests.training.grey_model import save_grey_model
 from tests.turning_model import make_turning_model, save_turning_model, shaded
 from training.errors import TrainingError
+from training.garment_model import GarmentModel
 from training.measurement.prediction import predict
-from training.networks import GarmentModel, build_network, normalise
+from training.networks import build_network, normalise
 from training.orientation import fit_orientation, stored_orientation, upright_logits
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from tests.cards import make_card
 from training import scripted
 from training.errors import ParityError
-from training.networks import GarmentModel
+from training.garment_model import GarmentModel
 from training.scripted import check_parity, golden_images, run_logits, save_artifact
 
 DARK, BRIGHT = 0, 255

@@ -11,7 +11,8 @@ from tests.training.conftest import packed
 from training import checkpoint, train
 from training.__main__ import main
 from training.data.datasets import FOLDERS
-from training.networks import GarmentModel, build_network
+from training.garment_model import GarmentModel
+from training.networks import build_network
 from training.scripted import golden_images, round_to_float16, save_artifact
 
 
