@@ -13,7 +13,7 @@ MAX_PIXELS = 8192 * 6144
 """The largest image by default, as large as a phone's 50 MP photo."""
 
 LARGE_PIXELS = 16_000_000
-"""An image that is decoded at more than this takes up to half a gigabyte meanwhile."""
+"""An image that is decoded at more than this takes up to 600 MB meanwhile."""
 
 MAX_SCANS = 64
 """Of a JPEG. Each goes over all pixels in a few bytes; progressive ones have about ten."""

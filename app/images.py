@@ -16,6 +16,7 @@ from PIL import (  # noqa: F401  # each registers its format; loading them lazil
     BmpImagePlugin,
     GifImagePlugin,
     Image,
+    ImageFile,
     JpegImagePlugin,
     MpoImagePlugin,
     PngImagePlugin,
@@ -153,10 +154,10 @@ def _decode(data: bytes, max_pixels: int, max_edge: int, most_held: int | None) 
         correct_header(file)
         # Read at once: between two blocks a thread waits for its turn of Python again.
         file.decodermaxblock = max(file.decodermaxblock, len(data))
-        file.load()
+        loaded = _loaded(file)
         if scaled is None:
             size = file.size  # Pillow turns a TIFF by itself
-        image = _shrink(_to_8_bits(file), max_edge)
+        image = _shrink(_to_8_bits(loaded), max_edge)
         orientation = _orientation(file)
     image = _on_white(image)
     if orientation in _ORIENTATIONS:
@@ -183,6 +184,20 @@ def _without_end(data: bytes, start: int) -> bytes:
     """
     end = data.rfind(_JPEG_END, start)
     return data if end < 0 else b"".join((memoryview(data)[:end], _JPEG_AHEAD))
+
+
+def _loaded(file: ImageFile.ImageFile) -> Image.Image:
+    """The file's pixels.
+
+    Those of a WebP are taken from its decoder, which is then let go: Pillow would copy them while
+    the decoder still holds two images as large.
+    """
+    if not isinstance(file, WebPImagePlugin.WebPImageFile):
+        file.load()
+        return file
+    decoder, file._decoder = file._decoder, None
+    pixels, _ = decoder.get_next()
+    return Image.frombuffer(file.rawmode, file.size, pixels, "raw", file.rawmode, 0, 1)
 
 
 def _to_8_bits(image: Image.Image) -> Image.Image:

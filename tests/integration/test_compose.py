@@ -11,7 +11,9 @@ import time
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
+from tests.app.conftest import encode
 from tests.integration.containers import (
     NEEDS_ENGINE,
     README,
@@ -89,6 +91,9 @@ def test_it_calls_an_endpoint_through_the_proxy() -> None:
         sizes = [int(size) for size in re.findall(r"handing on: image/\w+, (\d+) bytes", sent)]
         assert len(sizes) == len(photos()) + 1
         assert max(sizes) < 100_000
+        # Of 2 kB, and as many pixels as are taken: it has the memory for that.
+        largest = encode(Image.new("RGBA", (8192, 6144)), "WEBP", lossless=True)
+        assert client.post("/predict", content=largest).status_code == 200
         # Nothing is left that answers: told as such, and made good when the endpoint is back.
         project.compose("--profile=proxy", "kill", "endpoint")
         assert post_sample(client).status_code == 503
