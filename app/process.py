@@ -95,8 +95,12 @@ def _serve(settings: Settings, listener: socket.socket, endpoint: bool) -> int:
             timeout_keep_alive=75,
         )
     )
-    # uvicorn sends itself the signal again when it has drained: that is no failure.
-    signal.signal(signal.SIGTERM, lambda *_: None)
+
+    def end(*_: object) -> None:
+        """Before uvicorn minds signals; after it has drained, it sends itself each again."""
+        server.should_exit = True
+
+    signal.signal(signal.SIGTERM, end)
     host, port = listener.getsockname()[:2]
     _log.info("listening on http://%s:%d", f"[{host}]" if ":" in host else host, port)
     with contextlib.suppress(KeyboardInterrupt):

@@ -109,6 +109,26 @@ def test_it_takes_as_many_connections_as_the_system_allows() -> None:
     assert int(soft) == min(hard, 65_536)
 
 
+ENDED_WHILE_IMPORTING = """
+import os, signal, sys
+
+class Finder:
+    def find_spec(self, name, path, target=None):
+        if name == os.environ["ENDED_WHILE_IMPORTING"]:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+sys.meta_path.insert(0, Finder())
+"""
+
+
+# Before its second start, after it, and where uvicorn begins.
+@pytest.mark.parametrize("module", ["app.allocator", "app.process", "uvicorn.loops.auto"])
+def test_sigterm_ends_it_while_it_starts(module: str, tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(ENDED_WHILE_IMPORTING)
+    environment = {"PYTHONPATH": str(tmp_path), "ENDED_WHILE_IMPORTING": module}
+    assert run(GARMENT_PORT="0", **environment)[0] == 0
+
+
 @pytest.mark.slow
 def test_sigterm_does_not_wait_for_a_download(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:  # takes the connection, never answers
