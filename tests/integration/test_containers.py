@@ -16,6 +16,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from PIL import Image
 
 from app.card import CATEGORIES
 from app.settings import Settings
@@ -120,6 +121,16 @@ def test_it_keeps_its_memory_limit(service: Container) -> None:
         assert refused > 60
         assert post_sample(service.client).is_success
     assert not inspect(service.id)["State"]["OOMKilled"]
+
+
+def test_it_has_the_memory_for_photos_of_the_largest_size() -> None:
+    """In as much as the README asks for, and explained as well."""
+    largest = encode(Image.new("RGBA", (8192, 6144)), "WEBP", lossless=True)
+    with running(build("service"), "--memory=1536m", "--memory-swap=1536m") as container:
+        container.wait_until("healthy")
+        assert post_sample(container.client, "/predict?explain=true").is_success
+        for _ in range(3):
+            assert container.client.post("/predict", content=largest).is_success
 
 
 def test_sigterm_ends_it_in_time() -> None:
