@@ -66,3 +66,19 @@ def table_of(page: Page) -> Path:
     with page.expect_download() as download:
         page.get_by_role("button", name="Download table").click()
     return Path(download.value.path())
+
+
+_STILL = """async () => {
+  const frame = () => new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
+  for (let still = 0, last = ""; still < 10;) {
+    await frame();
+    const now = `${scrollY} of ${document.body.scrollHeight}`;
+    still = now === last ? still + 1 : 0;
+    last = now;
+  }
+}"""
+
+
+def let_settle(page: Page) -> None:
+    """Cards that come into sight are laid out only then, on a busy machine after some frames."""
+    page.evaluate(_STILL)

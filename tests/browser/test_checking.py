@@ -16,6 +16,7 @@ from tests.browser.labelling import (
     counts,
     grey_photo,
     labels_of,
+    let_settle,
     show,
 )
 
@@ -72,8 +73,7 @@ def test_page_stays_where_it_is_while_photos_are_labelled(
     for name in ("07", "08", "09"):
         button = card_of(page, f"{name}.png").get_by_role("button", name="Coat")
         button.scroll_into_view_if_needed()
-        # Cards that come into sight are laid out only then.
-        page.evaluate("() => new Promise((done) => requestAnimationFrame(() => setTimeout(done)))")
+        let_settle(page)
         before = page.evaluate("scrollY")
         button.click()
         assert page.evaluate("scrollY") == before
@@ -94,7 +94,7 @@ def test_finger_meets_what_it_has_met_where_heads_are_out_of_sight(
         button.evaluate(scroll)
         assert card.bounding_box()["y"] < 0
         button.tap()
-        page.evaluate("() => new Promise((done) => requestAnimationFrame(() => setTimeout(done)))")
+        let_settle(page)
         assert button.bounding_box()["y"] == pytest.approx(place, abs=2)
 
     for _ in range(2):
