@@ -44,10 +44,9 @@ serve: $(SERVICE) ## Start the service on http://127.0.0.1:8000 (PORT=, HOST= fo
 test: $(DEV) ## Run the fast tests
 	$(BIN)/pytest $(SIDE_BY_SIDE) --dist worksteal
 
-# By file, whose tests share servers, and three also where there are two cores, as the servers are
-# waited for; those that measure speed, each alone.
+# By file, whose tests share servers; those that measure speed, each alone.
 test-slow: $(SAGEMAKER) ## Run the slow tests, those with Chromium, a real S3 server, and SageMaker
-	$(BIN)/pytest --numprocesses 3 --dist loadfile -m '$(SLOW)' --ignore tests/benchmarks
+	$(BIN)/pytest $(SIDE_BY_SIDE) --dist loadfile -m '$(SLOW)' --ignore tests/benchmarks
 	$(BIN)/pytest -m '$(SLOW)' tests/benchmarks
 
 test-docker: $(DEV) ## Build the images and run them (needs a Docker engine)
