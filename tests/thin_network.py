@@ -1,4 +1,4 @@
-"""A ResNet18 with a hundredth of its weights, for tests of what is done with a network."""
+"""A ResNet18 with a fortieth of its weights, for tests of what is done with a network."""
 
 from __future__ import annotations
 
