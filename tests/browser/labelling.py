@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from io import StringIO
 from pathlib import Path
 
@@ -66,6 +67,14 @@ def table_of(page: Page) -> Path:
     with page.expect_download() as download:
         page.get_by_role("button", name="Download table").click()
     return Path(download.value.path())
+
+
+@contextmanager
+def without_service(page: Page) -> Iterator[None]:
+    """What is sent meanwhile fails for good: the service seems to be back, and is not."""
+    page.route("**/predict*", lambda route: route.abort("internetdisconnected"))
+    yield
+    page.unroute("**/predict*")
 
 
 _STILL = """async () => {

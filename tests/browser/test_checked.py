@@ -19,6 +19,7 @@ from tests.browser.labelling import (
     labels_of,
     show,
     table_of,
+    without_service,
 )
 from training.data.datasets import find_splits, open_images
 from training.prepare import prepare
@@ -86,16 +87,15 @@ def test_labels_of_photos_without_an_answer_are_not_lost(
     choose(card_of(page, "a.png"), "Dress")
     table_of(page)
     page.reload()
-    page.route("**/predict*", lambda route: route.abort("internetdisconnected"))
-    page.set_input_files("#files", files)
-    expect(page.locator("#count-failed")).to_have_text("2")
-    expect(card_of(page, "a.png")).to_contain_text("Checked · Dress")
-    assert counts(page) == ["0", "1", "2"]
-    assert labels_of(page) == {"a.png": "Dress", "b.png": ""}
-    card_of(page, "a.png").get_by_role("button", name="Try again").focus()
-    page.keyboard.press("Backspace")
-    assert labels_of(page) == {"a.png": "", "b.png": ""}
-    page.unroute("**/predict*")
+    with without_service(page):
+        page.set_input_files("#files", files)
+        expect(page.locator("#count-failed")).to_have_text("2")
+        expect(card_of(page, "a.png")).to_contain_text("Checked · Dress")
+        assert counts(page) == ["0", "1", "2"]
+        assert labels_of(page) == {"a.png": "Dress", "b.png": ""}
+        card_of(page, "a.png").get_by_role("button", name="Try again").focus()
+        page.keyboard.press("Backspace")
+        assert labels_of(page) == {"a.png": "", "b.png": ""}
 
 
 def test_what_is_added_is_seen(grey_service: str, open_page: OpenPage, tmp_path: Path) -> None:
@@ -128,11 +128,10 @@ def test_photo_that_is_here_already_is_not_here_twice(
     page.set_input_files("#files", [grey_photo(tmp_path, "c.png", 4), files[0]])
     expect(page.locator("#already")).to_have_text("1 photo was here already.")
     expect(page.locator("#count")).to_have_text("3 of 3 photos")
-    page.route("**/predict*", lambda route: route.abort("internetdisconnected"))
-    grey_photo(tmp_path, "a.png", 8)  # another photo of this name
-    page.set_input_files("#files", files[0])
-    expect(page.locator("#count-failed")).to_have_text("1")
-    page.unroute("**/predict*")
+    with without_service(page):
+        grey_photo(tmp_path, "a.png", 8)  # another photo of this name
+        page.set_input_files("#files", files[0])
+        expect(page.locator("#count-failed")).to_have_text("1")
     page.set_input_files("#files", files[0])
     expect(page.locator("#count-failed")).to_have_text("0")  # tried again
     expect(page.locator("#already")).to_be_hidden()

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.labelling import without_service
+
 pytestmark = pytest.mark.browser
 
 ANKLE_BOOT = Path(__file__).parent.parent / "samples" / "ankle-boot.png"
@@ -18,10 +20,9 @@ OVERLAP = """() => document.querySelector(".toolbar").getBoundingClientRect().bo
 
 def test_focus_of_a_card_that_leaves_the_filter(service: str, open_page: OpenPage) -> None:
     page = open_page(service)
-    page.route("**/predict*", lambda route: route.abort("internetdisconnected"))
-    page.set_input_files("#files", ANKLE_BOOT)
-    page.get_by_text("Failed 1").click()
-    page.unroute("**/predict*")
+    with without_service(page):
+        page.set_input_files("#files", ANKLE_BOOT)
+        page.get_by_text("Failed 1").click()
     page.get_by_role("button", name="Try again").press("Enter")
     expect(page.get_by_text("No photo here.")).to_be_visible()
     expect(page.get_by_role("radio", name="Failed")).to_be_focused()
@@ -32,13 +33,12 @@ def test_focus_of_a_why_that_is_asked_again(service: str, open_page: OpenPage) -
     page.set_input_files("#files", ANKLE_BOOT)
     why = page.get_by_text("Show why")
     expect(why).to_be_visible()
-    page.route("**/predict*", lambda route: route.abort("internetdisconnected"))
-    why.press("Enter")
-    again = page.get_by_role("button", name="Try again")
-    again.press("Enter")
-    expect(why).to_be_focused()
-    expect(again).to_be_visible()  # this asking has failed too: it is not answered after all
-    page.unroute("**/predict*")
+    with without_service(page):
+        why.press("Enter")
+        again = page.get_by_role("button", name="Try again")
+        again.press("Enter")
+        expect(why).to_be_focused()
+        expect(again).to_be_visible()  # this asking has failed too: it is not answered after all
     again.press("Enter")
     expect(page.locator(".why img")).to_have_count(2)
     expect(why).to_be_focused()

@@ -11,6 +11,8 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
+from tests.browser.labelling import without_service
+
 pytestmark = pytest.mark.browser
 
 ANKLE_BOOT = Path(__file__).parent.parent / "samples" / "ankle-boot.png"
@@ -76,10 +78,9 @@ def test_why_is_asked_again_after_an_error(service: str, open_page: OpenPage) ->
     page = open_page(service)
     expect(page.locator("footer")).to_contain_text("version")
     card = _add(page, ANKLE_BOOT)
-    page.route("**/predict*", lambda route: route.abort("internetdisconnected"))
-    card.get_by_text("Show why").click()
-    expect(card.locator("code")).to_have_text("unreachable")
-    page.unroute("**/predict*")
+    with without_service(page):
+        card.get_by_text("Show why").click()
+        expect(card.locator("code")).to_have_text("unreachable")
     card.get_by_role("button", name="Try again").click()
     expect(card.locator(".figures img")).to_have_count(2)
     expect(card.locator("code")).to_have_count(0)
