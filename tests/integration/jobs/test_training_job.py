@@ -16,6 +16,7 @@ import pytest
 from app.artifact import open_artifact
 from tests.integration.conftest import free_port
 from tests.integration.jobs.conftest import QUICK, launched, needs_sdk
+from tests.training.conftest import packed
 from training.cloud.jobs.measures import METRICS, definitions
 
 pytestmark = [pytest.mark.aws, pytest.mark.timeout(1800), needs_sdk]
@@ -96,15 +97,15 @@ def test_a_failing_job_tells_why(cloud, aws, data, container):
     assert failing.failure() == "training needs a 'valid' split, and stripes has none\n", said
 
 
-def test_a_job_starts_from_an_artifact(cloud, aws, data, container, tmp_path):
-    bundled = Path("app/bundled/model.pt")
-    aws.client("s3").upload_file(str(bundled), "shop", "garments/1/model.pt")
-    flags = ["--start-from", "s3://shop/garments/1/model.pt", "--profile", *QUICK]
+def test_a_job_starts_from_what_another_has_left(cloud, aws, data, container, tmp_path):
+    archive = packed(Path("app/bundled/model.pt"), tmp_path / "model.tar.gz")
+    aws.client("s3").upload_file(str(archive), "shop", "jobs/1/output/model.tar.gz")
+    flags = ["--start-from", "s3://shop/jobs/1/output/model.tar.gz", "--profile", *QUICK]
     request = launched(cloud, aws, data, "garment-from", *flags)
     one = container().fill(request, aws.client("s3")).drive(request)
     status, said = one.finish()
 
     assert status == 0, said[-4000:]
     card = open_artifact(one.root / "model/model.pt").card
-    assert card.hyperparameters["start_from"].endswith("start_from/model.pt")
+    assert card.hyperparameters["start_from"].endswith("start_from/model.tar.gz")
     assert (one.root / "output/data/profile/profile.json").exists()

@@ -98,11 +98,13 @@ def test_weights_name_the_sources_as_on_a_laptop():
     assert made.hyperparameters["weights"] == "fashion-mnist=0.4,home=2"
 
 
-def test_an_artifact_to_start_from_is_a_channel_of_its_own():
-    made = described("--start-from", "s3://shop/garments/1.0.0/model.pt")
+@pytest.mark.parametrize("file", ["garments/1.0.0/model.pt", "jobs/a/output/model.tar.gz"])
+def test_an_artifact_to_start_from_is_a_channel_of_its_own(file: str):
+    made = described("--start-from", f"s3://shop/{file}")
 
-    assert made.channels["start_from"] == "s3://shop/garments/1.0.0/model.pt"
-    assert made.hyperparameters["start-from"] == "/opt/ml/input/data/start_from/model.pt"
+    assert made.channels["start_from"] == f"s3://shop/{file}"
+    name = Path(file).name
+    assert made.hyperparameters["start-from"] == f"/opt/ml/input/data/start_from/{name}"
 
 
 def test_spot_waits_twice_as_long_as_it_may_run():
@@ -128,7 +130,7 @@ def test_spot_waits_twice_as_long_as_it_may_run():
         (["--max-wait-hours", "2"], "--max-wait-hours is for --spot"),
         (["--spot", "--max-wait-hours", "1"], "it is at least --max-hours"),
         (["--tag", "shop"], "--tag 'shop' is not KEY=VALUE"),
-        (["--start-from", "s3://shop/garments"], "name the model.pt itself"),
+        (["--start-from", "s3://shop/garments"], "name the model.pt or model.tar.gz itself"),
         (["--checkpoints", "jobs/x"], "'jobs/x' is no S3 address"),
         (["--", "--weights", "hom=4"], "--weights: no source is named 'hom'; there are home"),
         (["--", "--augment-of", "home=2"], "--augment-of: 'home=2' is not a number from 0 to 1"),

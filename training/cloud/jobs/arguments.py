@@ -35,7 +35,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="for artifacts, checkpoints and the job's source (default: jobs/ in the bucket of "
         "the first --data)",
     )
-    add("--start-from", metavar="s3://.../model.pt", help="an artifact to start from")
+    add(
+        "--start-from",
+        metavar="s3://...",
+        help="an artifact to start from: a release's model.pt, or a job's model.tar.gz",
+    )
     add("--instance-type", default="ml.g5.xlarge", help="default: %(default)s")
     add("--volume-gb", type=int, default=50, help="disk of an instance (default: %(default)s)")
     add(

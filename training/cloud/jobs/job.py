@@ -94,8 +94,10 @@ def job_of(
         flags["profile"] = f"{ML}/output/data/profile"
     if arguments.start_from:
         location(arguments.start_from)
-        if not arguments.start_from.endswith(".pt"):
-            raise CloudError(f"--start-from {arguments.start_from}: name the model.pt itself")
+        if not arguments.start_from.endswith((".pt", ".tar.gz")):
+            raise CloudError(
+                f"--start-from {arguments.start_from}: name the model.pt or model.tar.gz itself"
+            )
         channels[START_FROM] = arguments.start_from
         file = arguments.start_from.rpartition("/")[2]
         flags["start-from"] = f"{ML}/input/data/{START_FROM}/{file}"
