@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from training.data.datasets import Split
+from training.data.loading import Split
 from training.mixture import Mixture
 
 

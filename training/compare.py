@@ -24,8 +24,9 @@ from app.artifact import open_artifact
 from app.card import CATEGORIES
 from training import child
 from training.command import INTERRUPTED, command_line, output_folder, positive, writable
-from training.data.datasets import FOLDERS, OTHER, class_ids, load_split, open_images
+from training.data.datasets import FOLDERS, OTHER, class_ids, open_images
 from training.data.folder_names import SPLITS
+from training.data.loading import load_split
 from training.errors import DataError
 from training.measurement.comparison import Candidate, Comparison, Effort, compare
 from training.measurement.evaluation import Evaluation, Evaluations, identity, measure, one_split_of

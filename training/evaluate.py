@@ -20,8 +20,8 @@ from typing import get_args
 
 from app.artifact import Artifact, Precision, open_artifact
 from training.command import command_line, output_folder, positive, writable
-from training.data.datasets import load_split
 from training.data.folder_names import SPLITS
+from training.data.loading import load_split
 from training.errors import DataError
 from training.measurement.evaluation import (
     Evaluation,

@@ -14,7 +14,7 @@ from training import checkpoint
 from training.calibrate import MIN_IMAGES, calibrate, support
 from training.card import KEPT, Provenance, Recalibration, model_card
 from training.command import writable
-from training.data.datasets import Split, load_split
+from training.data.loading import Split, load_split
 from training.errors import DataError, TrainingError
 from training.garment_model import GarmentModel
 from training.measurement import metrics

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from app.card import CATEGORIES
-from training.data.datasets import Split
+from training.data.loading import Split
 from training.errors import DataError
 from training.rules import MAX_CLASS_RATIO
 

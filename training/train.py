@@ -28,8 +28,9 @@ from training.card import Provenance
 from training.command import INTERRUPTED, writable
 from training.configuration import with_config
 from training.container import data_of, tell_failure
-from training.data.datasets import FOLDERS, Split, load_split
+from training.data.datasets import FOLDERS
 from training.data.folder_names import NEEDED
+from training.data.loading import Split, load_split
 from training.data.source_names import named_numbers
 from training.diagnose import Diagnosis, Finding, TrainingStopped
 from training.distributed import Processes, processes

@@ -24,7 +24,7 @@ from training import checkpoint
 from training.augment import augment
 from training.batches import Batches, Images
 from training.blend import make_blend
-from training.data.datasets import Split
+from training.data.loading import Split
 from training.diagnose import Diagnosis
 from training.distributed import Processes
 from training.errors import CheckpointError

@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw
 
 from app.images import DecodedImage, decode
 from app.trimming import SMALL, trim
-from training.data.datasets import to_tensor
+from training.data.loading import to_tensor
 
 WHITE, BLACK = (255, 255, 255), (0, 0, 0)
 

@@ -24,7 +24,8 @@ from app.cpu import available_cores, is_fast_at_bfloat16, is_fast_at_int8
 from app.engines import EnginePrecision
 from app.engines.openvino import OpenVINOEngine
 from app.predictors.judging import run_upright
-from training.data.datasets import Split, load_split, sources_of
+from training.data.datasets import sources_of
+from training.data.loading import Split, load_split
 from training.measurement import metrics
 from training.measurement.limits import Answers
 

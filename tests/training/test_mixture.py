@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from training.batches import Batches
-from training.data.datasets import FOLDERS, Split
+from training.data.datasets import FOLDERS
+from training.data.loading import Split
 from training.mixture import Mixture, default_weights, mix
 
 

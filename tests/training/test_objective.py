@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from training import checkpoint
-from training.data.datasets import Split
+from training.data.loading import Split
 from training.errors import CheckpointError
 from training.flags import add_arguments, from_arguments
 from training.mixture import Mixture, mix

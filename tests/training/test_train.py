@@ -19,7 +19,8 @@ from training import checkpoint, container, export, train
 from training.__main__ import main
 from training.batches import Images
 from training.command import INTERRUPTED
-from training.data.datasets import FOLDERS, load_split
+from training.data.datasets import FOLDERS
+from training.data.loading import load_split
 from training.errors import DataError
 from training.flags import from_arguments
 from training.lineage import IMAGENET, data_source, learnt_from

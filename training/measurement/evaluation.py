@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict
 
 from app.artifact import Artifact, Precision
 from app.card import BACKGROUNDS, CATEGORIES, Background, Figures
-from training.data.datasets import OTHER, Split, sources_of, split_path
+from training.data.datasets import OTHER, sources_of, split_path
+from training.data.loading import Split
 from training.errors import DataError
 from training.measurement import metrics
 from training.measurement.curves import AcceptancePoint, SetSize, acceptance, set_sizes

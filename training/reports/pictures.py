@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from app.card import BACKGROUNDS, CATEGORIES, Background, Calibration
-from training.data.datasets import Split
+from training.data.loading import Split
 from training.measurement.evaluation import Evaluation
 from training.measurement.limits import Answers
 from training.measurement.metrics import roc

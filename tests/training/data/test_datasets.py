@@ -9,15 +9,8 @@ import torch
 from PIL import Image
 
 from tests.training.conftest import png, striped
-from training.data.datasets import (
-    FOLDERS,
-    Split,
-    class_id,
-    find_splits,
-    load_split,
-    open_images,
-    split_path,
-)
+from training.data.datasets import FOLDERS, class_id, find_splits, open_images, split_path
+from training.data.loading import Split, load_split
 from training.errors import DataError
 
 

@@ -13,7 +13,8 @@ from PIL import Image
 
 from tests.training.conftest import png, striped
 from training.__main__ import main
-from training.data.datasets import load_split, open_images
+from training.data.datasets import open_images
+from training.data.loading import load_split
 from training.data.originals import check, list_images
 from training.errors import DataError
 from training.prepare import prepare
