@@ -148,27 +148,6 @@ def start_from(network: nn.Module, name: str, outputs: int) -> int:
     return left_out
 
 
-def draw_to_start(network: nn.Module, name: str, share: float) -> None:
-    """Put a network between what it was fine-tuned to and what it began as.
-
-    Args:
-        network: fine-tuned from `name`; its weights and running statistics are changed in place.
-        name: of the run or the artifact that it began as, here or on S3.
-        share: of the start in the result, 0 to 1.
-
-    Source: Wortsman et al., "Robust fine-tuning of zero-shot models" (WiSE-FT), 2022.
-
-    Raises:
-        CheckpointError, ArtifactError, PublishError: see `start_from`.
-    """
-    tuned = network.state_dict()
-    start = network_of(tuned)
-    start_from(start, name, outputs(tuned))
-    for value, began in zip(tuned.values(), start.state_dict().values(), strict=True):
-        if value.is_floating_point():
-            value.lerp_(began, share)
-
-
 def weights_of(path: Path) -> dict[str, torch.Tensor]:
     """The weights of a run (its folder, or its checkpoint) or of an artifact.
 

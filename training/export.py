@@ -10,11 +10,6 @@ and its confidences and limits become right for what it will see, without any tr
 are too few photos for, it keeps.
 
     python -m training export model.pt --data data/ours --version 1.0.0-ours --output ours/model.pt
-
-Of the networks between a fine-tuned one and the one that it began as, some are often better than
-both; they cost no training either. Compare several on valid:
-
-    python -m training export runs/more --data data/ours --version 1.1.0 --start-share 0.3
 """
 
 from __future__ import annotations
@@ -25,7 +20,7 @@ from pathlib import Path
 from app.artifact import Artifact
 from training import checkpoint
 from training.card import Provenance, Recalibration
-from training.command import number, output_file, version
+from training.command import output_file, version
 from training.data.datasets import sources_of
 from training.errors import CheckpointError, DataError
 from training.exporting import export
@@ -56,17 +51,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=output_file,
         help="file to write; default: model.pt in the run's folder; an artifact has none",
     )
-    parser.add_argument(
-        "--start-share",
-        type=number(float, 0, 1),
-        default=0.0,
-        help="how much of the result are the weights that the run began with, 0 to 1 "
-        "(default: %(default)s)",
-    )
-    parser.add_argument(
-        "--start-from",
-        help="for --start-share: where these weights are now (default: where the run had them)",
-    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -83,8 +67,6 @@ def run(arguments: argparse.Namespace) -> int:
 def _export_again(artifact: Artifact, arguments: argparse.Namespace) -> None:
     if arguments.output is None:
         raise DataError("--output is missing: where to write what is made of an artifact")
-    if arguments.start_share:
-        raise DataError("--start-share is for a run: an artifact does not know what it began as")
     network = checkpoint.network_of(checkpoint.weights_of(artifact.path))
     card = artifact.card
     told = Provenance(
@@ -102,12 +84,6 @@ def _export_run(arguments: argparse.Namespace) -> None:
     state = checkpoint.load(arguments.run)
     hyperparameters = state["hyperparameters"]
     network = checkpoint.network_of(checkpoint.result(state))
-    if arguments.start_share:
-        start = arguments.start_from or hyperparameters.get("start_from")
-        if start is None:
-            raise CheckpointError(f"{arguments.run} did not start from a model: no --start-share")
-        checkpoint.draw_to_start(network, start, arguments.start_share)
-        hyperparameters = hyperparameters | {"start_share": arguments.start_share}
     sources = sources_of(arguments.data)
     made_of = [data_source(name, splits) for name, splits in sources.items()]
     trained_on, given = state.get("data"), [source.images for source in made_of]

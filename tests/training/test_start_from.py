@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from app.artifact import open_artifact
 from tests.cards import make_card
 from tests.training.conftest import packed
 from training import checkpoint, train
@@ -92,41 +91,3 @@ def test_what_is_no_model_is_told_in_a_line_also_in_a_job(
     told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
     assert len(told) == 2
     assert all(line.startswith(f"error: {problem}") for line in told)
-
-
-def test_a_result_lies_between_the_start_and_what_was_learnt(
-    model: Path, command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    run, data = tmp_path / "run", tmp_path / "data"
-    learning = ["--learning-rate", "0.3", "--batch-size", "16", "--ema-decay", "0.5"]
-    assert main([*command, "--start-from", str(model), *learning]) == 0
-    export = ["export", str(run), "--data", str(data), "--version", "1"]
-
-    assert main([*export, "--start-share", "0.25"]) == 0
-
-    card = open_artifact(run / "model.pt").card
-    assert card.hyperparameters["start_share"] == 0.25
-    began, learnt = checkpoint.weights_of(model), checkpoint.weights_of(run)
-    got = checkpoint.weights_of(run / "model.pt")
-    for name in ("conv1.weight", "bn1.running_mean", "fc.weight", "fc.bias"):
-        assert not torch.allclose(began[name], learnt[name], rtol=0, atol=1e-3), name
-        between = 0.75 * learnt[name] + 0.25 * began[name]
-        torch.testing.assert_close(got[name], between, rtol=1e-3, atol=1e-5, msg=name)
-
-    moved = model.rename(tmp_path / "moved.pt")
-    assert main([*export, "--start-share", "0.25"]) == 2
-    assert capsys.readouterr().err.endswith(f"error: {model}: no checkpoint there\n")
-    assert main([*export, "--start-share", "1", "--start-from", str(moved)]) == 0
-    whole = checkpoint.weights_of(run / "model.pt")
-    torch.testing.assert_close(whole["fc.weight"], began["fc.weight"], rtol=1e-3, atol=1e-5)
-
-
-def test_what_has_no_start_has_no_share_of_it(
-    model: Path, command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(command) == 0
-    rest = ["--data", str(tmp_path / "data"), "--version", "1", "--start-share", "0.5"]
-    assert main(["export", str(tmp_path / "run"), *rest]) == 2
-    assert "run did not start from a model" in capsys.readouterr().err
-    assert main(["export", str(model), *rest, "--output", str(tmp_path / "b.pt")]) == 2
-    assert "--start-share is for a run" in capsys.readouterr().err

@@ -86,14 +86,6 @@ def run(arguments: list[str]) -> int:
             signal.signal(name, signal.default_int_handler)
 
 
-def to_export(run: Path, data: Path, output: Path | None = None) -> argparse.Namespace:
-    """The arguments of `export`, for version 2."""
-    parser = argparse.ArgumentParser()
-    export.add_arguments(parser)
-    given = [str(run), "--data", str(data), "--version", "2"]
-    return parser.parse_args([*given, *(["--output", str(output)] if output else [])])
-
-
 def history(output: Path) -> list[dict[str, float]]:
     lines = (output / "history.jsonl").read_text().splitlines()
     return [
@@ -181,7 +173,8 @@ def test_ctrl_c_ends_an_export_and_the_run_can_be_exported_again(
         with pytest.raises(KeyboardInterrupt):
             run(flags(data, finished, epochs=1, resume="true"))
 
-    assert export.run(to_export(finished, data)) == 0
+    arguments = argparse.Namespace(run=finished, data=[data], version="1", output=None)
+    assert export.run(arguments) == 0
     open_artifact(finished / "model.pt")
 
 
@@ -199,10 +192,11 @@ def test_an_artifact_is_calibrated_again_on_other_photos(
         '{"name": "Our shop", "licence": "ours", "url": "https://x"}'
     )
     output = tmp_path / "other" / "model.pt"
+    arguments = argparse.Namespace(run=first.path, data=[ours], version="2", output=None)
 
     with pytest.raises(DataError, match="--output is missing"):
-        export.run(to_export(first.path, ours))
-    assert export.run(to_export(first.path, ours, output)) == 0
+        export.run(arguments)
+    assert export.run(argparse.Namespace(**vars(arguments) | {"output": output})) == 0
 
     again = open_artifact(output)
     assert (again.card.version, list(again.card.figures)) == ("2", ["ours/valid"])
@@ -305,7 +299,8 @@ def test_categories_without_images_are_told_at_the_start_and_in_the_card(
     assert warning in capsys.readouterr().err
     line = "It was trained without images of Sandal, Bag"
     assert line in " ".join(open_artifact(tmp_path / "fewer/model.pt").card.limitations)
-    assert export.run(to_export(tmp_path / "fewer", data)) == 0
+    arguments = argparse.Namespace(run=tmp_path / "fewer", data=[data], version="1", output=None)
+    assert export.run(arguments) == 0
     assert line in " ".join(open_artifact(tmp_path / "fewer/model.pt").card.limitations)
 
 
@@ -326,7 +321,7 @@ def test_the_card_names_what_the_first_model_had_learnt_from(
         capsys.readouterr()
         assert run(flags(data, output, epochs=1, start_from=start)) == 0
         assert "this run has no images of other, so its result cannot" in capsys.readouterr().out
-        export.run(to_export(output, data))
+        export.run(argparse.Namespace(run=output, data=[data], version="1", output=None))
         card = open_artifact(output / "model.pt").card
         assert [source.name for source in card.sources] == ["Fashion-MNIST", "Photos"]
         assert not any("has seen Fashion-MNIST alone" in line for line in card.limitations)
@@ -374,7 +369,8 @@ def test_a_second_task_leaves_no_trace_in_the_result(
     assert state["network"]["fc.weight"].shape == (10 + 20, 512)
     assert weights(tmp_path / "run")["fc.weight"].shape == (10, 512)
     assert run(flags(data, tmp_path / "run", epochs=1, finer=0.5, mix="both", resume="true")) == 0
-    assert export.run(to_export(tmp_path / "run", data)) == 0
+    arguments = argparse.Namespace(run=tmp_path / "run", data=[data], version="1", output=None)
+    assert export.run(arguments) == 0
     module = load_module(tmp_path / "run/model.pt", "float32")
     # Ten classes, and four ways up.
     assert module.logits(torch.zeros(1, 3, 112, 112)).shape == (1, 10 + 4)
@@ -686,7 +682,9 @@ def test_resuming_with_other_data_is_refused(
 
     with pytest.raises(checkpoint.CheckpointError, match=r"data was .* and is"):
         run(flags(data, finished, epochs=1, resume="true"))
-    arguments = to_export(finished, data, tmp_path / "model.pt")
+    arguments = argparse.Namespace(
+        run=finished, data=[data], version="1.0.0", output=tmp_path / "model.pt"
+    )
     with pytest.raises(checkpoint.CheckpointError, match="give the data of that run"):
         export.run(arguments)
     shutil.rmtree(data / "train")

@@ -77,7 +77,7 @@ def test_what_a_job_left_is_evaluated_compared_and_exported(tmp_path, s3, capsys
         told = Evaluations.model_validate_json((output / "evaluation.json").read_text())
         assert told.model.sha256 == sha256_of(bad)
         with pytest.raises(DataError, match="--output is missing: where to write what is made of"):
-            export.run(argparse.Namespace(run=given, data=[], output=None, start_share=0))
+            export.run(argparse.Namespace(run=given, data=[], output=None))
     assert main(["compare", *left, str(good), *data, "--output", str(tmp_path / "all")]) == 0
     compared = Comparison.model_validate_json((tmp_path / "all/compare.json").read_text())
     assert [one.path for one in compared.candidates] == [*left, str(good)]
