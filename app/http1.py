@@ -12,6 +12,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from app.errors import MalformedHttp
 from app.lingering import LINGER_SECONDS
 from app.problems import problem_response
+from app.telemetry import Metrics
 
 MAX_HEAD = 65_536
 """Bytes of a request's line and headers: nothing else bounds them, and they wait in memory."""
@@ -80,6 +81,8 @@ class Http1Protocol(HttpToolsProtocol):
         fields = {"code": error.code, "status": error.status, "request_id": request_id}
         fields["client"] = (self.client or ("-",))[0]
         _log.info("refused what is no HTTP", extra={"fields": fields})
+        metrics: Metrics = self.config.app.state.service.metrics  # type: ignore[union-attr]
+        metrics.errors.labels(error.code).inc()
         response = problem_response(error, request_id)
         response.headers.update({"x-request-id": request_id, "connection": "close"})
         lines = [*self.server_state.default_headers, *response.raw_headers]

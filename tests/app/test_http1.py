@@ -49,6 +49,13 @@ def read(stream: BinaryIO) -> bytes:
     return status
 
 
+def refusals(client: httpx.Client) -> float:
+    """How many the metrics tell of."""
+    counter = 'garment_errors_total{code="malformed_http"} '
+    lines = client.get("/metrics").text.splitlines()
+    return sum(float(line.removeprefix(counter)) for line in lines if line.startswith(counter))
+
+
 def head(headers: bytes, path: str = "/predict") -> bytes:
     return f"POST {path} HTTP/1.1\r\nHost: a\r\n".encode() + headers + b"\r\n"
 
@@ -107,6 +114,7 @@ def test_what_is_not_http_is_a_problem_as_well(
     client: httpx.Client, sent: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
+    before = refusals(client)
     address = (client.base_url.host, client.base_url.port)
     with socket.create_connection(address, timeout=10) as connection:
         connection.sendall(sent)
@@ -125,6 +133,7 @@ def test_what_is_not_http_is_a_problem_as_well(
     assert problem["request_id"] == headers["x-request-id"]
     (logged,) = [record.fields for record in caplog.records if record.name == "app.http1"]
     assert (logged["code"], logged["request_id"]) == (problem["code"], problem["request_id"])
+    assert refusals(client) == before + 1
 
 
 def test_a_head_may_be_long(client: httpx.Client) -> None:

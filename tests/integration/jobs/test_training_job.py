@@ -29,14 +29,9 @@ def metrics(said: str) -> dict[str, list[float]]:
     }
 
 
-def test_a_job_starts_from_another_is_interrupted_and_goes_on(
-    cloud, aws, data, container, tmp_path
-):
-    archive = packed(Path("app/bundled/model.pt"), tmp_path / "model.tar.gz")
+def test_a_job_trains_is_interrupted_and_goes_on(cloud, aws, data, container):
+    request = launched(cloud, aws, data, "garment-spot", *QUICK[:1], "8", *QUICK[2:])
     s3 = aws.client("s3")
-    s3.upload_file(str(archive), "shop", "jobs/1/output/model.tar.gz")
-    flags = ["--start-from", "s3://shop/jobs/1/output/model.tar.gz", "--epochs", "8", *QUICK[2:]]
-    request = launched(cloud, aws, data, "garment-spot", *flags)
     assert request["EnableManagedSpotTraining"]
     assert request["CheckpointConfig"]["S3Uri"] == "s3://shop/jobs/garment-spot/checkpoints"
 
@@ -59,9 +54,7 @@ def test_a_job_starts_from_another_is_interrupted_and_goes_on(
     assert re.search(r"resumed after epoch [1-9]", said)
     card = open_artifact(second.root / "model/model.pt").card
     assert card.hyperparameters["epochs"] == 8
-    assert card.hyperparameters["start_from"].endswith("start_from/model.tar.gz")
-    assert [source.name for source in card.sources[:2]] == ["stripes", "Fashion-MNIST"]
-    assert card.sources[0].images == 80
+    assert [source.images for source in card.sources] == [80]
     records = (second.root / "output/data/history.jsonl").read_text().splitlines()
     assert len(records) == 8
     assert list((second.root / "output/data/tensorboard").iterdir())
@@ -72,8 +65,11 @@ def test_a_job_starts_from_another_is_interrupted_and_goes_on(
         assert found[name]
 
 
-def test_two_instances_train_one_model(cloud, aws, data, container):
-    request = launched(cloud, aws, data, "garment-two", "--instances", "2", "--profile", *QUICK)
+def test_two_instances_train_one_model_further(cloud, aws, data, container, tmp_path):
+    archive = packed(Path("app/bundled/model.pt"), tmp_path / "model.tar.gz")
+    aws.client("s3").upload_file(str(archive), "shop", "jobs/1/output/model.tar.gz")
+    flags = ["--start-from", "s3://shop/jobs/1/output/model.tar.gz", "--instances", "2"]
+    request = launched(cloud, aws, data, "garment-two", *flags, "--profile", *QUICK)
     hosts, port = ("algo-1", "algo-2"), free_port()
     both = []
     for number in range(2):
@@ -87,7 +83,9 @@ def test_two_instances_train_one_model(cloud, aws, data, container):
 
     assert (status, other) == (0, 0), said[-4000:]
     assert "2 x cpu" in said
-    open_artifact(both[0].root / "model/model.pt")
+    card = open_artifact(both[0].root / "model/model.pt").card
+    assert card.hyperparameters["start_from"].endswith("start_from/model.tar.gz")
+    assert [source.name for source in card.sources[:2]] == ["stripes", "Fashion-MNIST"]
     left = both[0].root / "output/data"
     assert len((left / "history.jsonl").read_text().splitlines()) == 2
     assert (left / "profile/profile.json").exists()

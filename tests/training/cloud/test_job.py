@@ -162,6 +162,17 @@ def test_data_that_train_takes_is_taken(s3, there, channels):
     check_places(described(*(f"--data={one}" for one in more), data=first), session())
 
 
+@pytest.mark.parametrize("file", ["garments/1.0.0/model.pt", "jobs/a/output/model.tar.gz"])
+def test_a_job_starts_only_from_what_is_there(s3, file: str):
+    for name in ("data/home/train.zip", "data/home/valid.zip"):
+        s3.put_object(Bucket="shop", Key=name, Body=b"x")
+    starting = described("--start-from", f"s3://shop/{file}")
+    with pytest.raises(CloudError, match=f"looking at s3://shop/{re.escape(file)}"):
+        check_places(starting, session())
+    s3.put_object(Bucket="shop", Key=file, Body=b"x")
+    check_places(starting, session())
+
+
 def test_a_job_goes_on_only_from_where_a_checkpoint_is(s3):
     for name in (
         "data/home/train.zip",

@@ -14,7 +14,7 @@ from botocore.exceptions import BotoCoreError
 from training.aws import client, plain_errors
 from training.cloud.asking import ask
 from training.cloud.buckets import Location, check_region, location, names_in
-from training.cloud.jobs.job import Job
+from training.cloud.jobs.job import START_FROM, Job
 from training.cloud.jobs.rehearsal import Rehearsal, Rehearsed
 from training.cloud.jobs.source import write_source
 from training.cloud.prices import highest_price
@@ -128,7 +128,7 @@ def _check_places(job: Job, s3: S3Client) -> None:
         _check_checkpoint(s3, kept[0])
     listed: dict[str, set[str]] = {}
     for name, where in places.items():
-        if where.key.endswith(".pt"):
+        if name == START_FROM:  # a file
             with plain_errors(f"looking at {where}"):
                 s3.head_object(Bucket=where.bucket, Key=where.key)
         else:
