@@ -49,8 +49,10 @@ test-slow: $(SAGEMAKER) ## Run the slow tests, those with Chromium, a real S3 se
 	$(BIN)/pytest $(SIDE_BY_SIDE) --dist loadfile -m '$(SLOW)' --ignore tests/benchmarks
 	$(BIN)/pytest -m '$(SLOW)' tests/benchmarks
 
+# By file as well, and in the order of their names: by default those of few tests come last, of which
+# some take minutes.
 test-docker: $(DEV) ## Build the images and run them (needs a Docker engine)
-	$(BIN)/pytest -m docker
+	$(BIN)/pytest $(SIDE_BY_SIDE) --dist loadfile --no-loadscope-reorder -m docker
 
 test-all: test test-slow test-docker ## Run all tests
 
