@@ -75,7 +75,7 @@ class Http1Protocol(HttpToolsProtocol):
         return _OFFER.sub(b"", data[:line])
 
     def send_400_response(self, msg: str) -> None:
-        """As the app answers, which learns nothing of it; `app.lingering` says why it lingers."""
+        """As the app answers, which only counts it; `app.lingering` says why it lingers."""
         request_id = uuid.uuid4().hex
         error = MalformedHttp(msg)
         fields = {"code": error.code, "status": error.status, "request_id": request_id}

@@ -208,6 +208,12 @@ def metric(client: httpx.Client, name: str) -> float:
     return float(next(line for line in lines if line.startswith(f"{name} ")).split()[1])
 
 
+def total(client: httpx.Client, start: str) -> float:
+    """The sum of all metrics that begin so; 0 where there is none yet."""
+    lines = client.get("/metrics").text.splitlines()
+    return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(start))
+
+
 @pytest.fixture(scope="session")
 def thin_artifact(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
     path = tmp_path_factory.mktemp("thin") / "model.pt"

@@ -14,7 +14,7 @@ import pytest
 import uvicorn
 
 from app.http1 import Http1Protocol
-from tests.app.conftest import encode, photo
+from tests.app.conftest import encode, photo, total
 
 JAVA = (
     b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAAA\r\n"
@@ -47,13 +47,6 @@ def read(stream: BinaryIO) -> bytes:
         length = int(value) if name.lower() == b"content-length" else length
     stream.read(length)
     return status
-
-
-def refusals(client: httpx.Client) -> float:
-    """How many the metrics tell of."""
-    counter = 'garment_errors_total{code="malformed_http"} '
-    lines = client.get("/metrics").text.splitlines()
-    return sum(float(line.removeprefix(counter)) for line in lines if line.startswith(counter))
 
 
 def head(headers: bytes, path: str = "/predict") -> bytes:
@@ -114,7 +107,8 @@ def test_what_is_not_http_is_a_problem_as_well(
     client: httpx.Client, sent: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
-    before = refusals(client)
+    counter = 'garment_errors_total{code="malformed_http"}'
+    before = total(client, counter)
     address = (client.base_url.host, client.base_url.port)
     with socket.create_connection(address, timeout=10) as connection:
         connection.sendall(sent)
@@ -133,7 +127,7 @@ def test_what_is_not_http_is_a_problem_as_well(
     assert problem["request_id"] == headers["x-request-id"]
     (logged,) = [record.fields for record in caplog.records if record.name == "app.http1"]
     assert (logged["code"], logged["request_id"]) == (problem["code"], problem["request_id"])
-    assert refusals(client) == before + 1
+    assert total(client, counter) == before + 1
 
 
 def test_a_head_may_be_long(client: httpx.Client) -> None:

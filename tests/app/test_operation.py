@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import sys
+from functools import partial
 
 import httpx
 import pytest
@@ -16,7 +17,7 @@ from app.predictors import Answer, LoadedModel, Predictor, PredictorError
 from app.service import Service
 from app.settings import Settings
 from app.telemetry import Metrics
-from tests.app.conftest import encode, photo, running, settings, until
+from tests.app.conftest import encode, photo, running, settings, total, until
 
 
 def test_health(client: httpx.Client, artifact: Artifact) -> None:
@@ -86,10 +87,7 @@ def test_the_models_card(client: httpx.Client, artifact: Artifact) -> None:
 
 
 def test_metrics(client: httpx.Client, artifact: Artifact) -> None:
-    def value(name: str) -> float:
-        lines = client.get("/metrics").text.splitlines()
-        return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(name))
-
+    value = partial(total, client)
     names = {
         'garment_requests_total{method="POST",route="/predict",status="200"}': 1,
         'garment_errors_total{code="unsupported_format"}': 2,

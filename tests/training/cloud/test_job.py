@@ -17,6 +17,7 @@ from training.cloud.jobs.launch import being_started, check_places
 from training.errors import CloudError
 
 HOME = "s3://shop/data/home"
+STARTS = ("garments/1.0.0/model.pt", "jobs/a/output/model.tar.gz")
 
 
 def described(*arguments: str, name: str = "garment-1", data: str = HOME) -> job.Job:
@@ -98,7 +99,7 @@ def test_weights_name_the_sources_as_on_a_laptop():
     assert made.hyperparameters["weights"] == "fashion-mnist=0.4,home=2"
 
 
-@pytest.mark.parametrize("file", ["garments/1.0.0/model.pt", "jobs/a/output/model.tar.gz"])
+@pytest.mark.parametrize("file", STARTS)
 def test_an_artifact_to_start_from_is_a_channel_of_its_own(file: str):
     made = described("--start-from", f"s3://shop/{file}")
 
@@ -162,7 +163,7 @@ def test_data_that_train_takes_is_taken(s3, there, channels):
     check_places(described(*(f"--data={one}" for one in more), data=first), session())
 
 
-@pytest.mark.parametrize("file", ["garments/1.0.0/model.pt", "jobs/a/output/model.tar.gz"])
+@pytest.mark.parametrize("file", STARTS)
 def test_a_job_starts_only_from_what_is_there(s3, file: str):
     for name in ("data/home/train.zip", "data/home/valid.zip"):
         s3.put_object(Bucket="shop", Key=name, Body=b"x")
